@@ -1,0 +1,286 @@
+"""The command line: the only place that prints or exits.
+
+Exit codes: 0 done; 1 a check found differences, or a trial did not go as it should; 2 the input or the command line
+was refused; 3 mcpgen itself failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .output import Difference, check, read_manifest, untouched, write
+from .problems import Problem, Rejected
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .plan import Plan
+    from .spec import Spec
+
+__all__ = ["main"]
+
+_DOCUMENTS = ("openapi.json", "openapi.yaml", "openapi.yml")
+
+
+class Group(click.Group):
+    """Lists commands in the order in which a newcomer meets them, and turns refusals into messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [n for n in ("try", "init", "list", "build", "mock") if n in self.commands]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Rejected as rejected:
+            for problem in rejected.problems:
+                click.echo(f"{click.style('error', fg='red')}: {shown(problem)}", err=True)
+            count = len(rejected.problems)
+            click.echo(f"{count} problem{'s' if count > 1 else ''}; nothing was written", err=True)
+            ctx.exit(2)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except BrokenPipeError:
+            os._exit(0)
+        except Exception:
+            if os.environ.get("MCPGEN_DEBUG"):
+                raise
+            last = traceback.format_exc().strip().splitlines()
+            click.echo(f"mcpgen failed, and that is its fault, not yours: {last[-1]}", err=True)
+            click.echo("run it again with MCPGEN_DEBUG=1 in the environment for the whole traceback", err=True)
+            ctx.exit(3)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="mcpgen %(version)s")
+def main() -> None:
+    """Turn an OpenAPI document into a complete, typed, reviewable MCP server in Python.
+
+    \b
+    First steps:
+      mcpgen try openapi.yaml                       see the server work against a mock of the API
+      mcpgen build --spec openapi.yaml --out my-mcp the whole document, no configuration
+      mcpgen init openapi.yaml                      start a configuration: specs/<name>/mcpgen.toml
+      mcpgen build                                  every specs/<name>/ into generated/<name>/
+    """
+
+
+# -- build ------------------------------
+
+
+@main.command(short_help="Generate servers from their documents.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--spec", "document", type=click.Path(path_type=Path), help="One document, without any configuration.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the server goes; with --spec.")
+@click.option("--check", "checking", is_flag=True, help="Write nothing; exit 1 with the list of what differs.")
+@click.option("--force", is_flag=True, help="Build even when nothing changed, and replace files edited by hand.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+def build(
+    names: tuple[str, ...], document: Path | None, out: Path | None, checking: bool, force: bool, quiet: bool
+) -> None:
+    """Generate every specs/NAME/ into generated/NAME/, or one document given with --spec into --out.
+
+    Only files that change are written; files of an earlier build that are no longer made are removed. A file that
+    somebody edited by hand stops the build.
+
+    \b
+    Examples:
+      mcpgen build                                    everything under specs/
+      mcpgen build pagerduty                          one of them
+      mcpgen build --check                            in CI: is what is committed up to date?
+      mcpgen build --spec openapi.json --out my-mcp   a document, as it is
+    """
+    if document is not None and (names or out is None):
+        raise click.UsageError("--spec FILE goes with --out FOLDER, and without a NAME")
+    if document is None and out is not None:
+        raise click.UsageError("--out goes with --spec")
+    pairs = [(document, None, out)] if document and out else [_source(n) for n in names or _all_names()]
+    differing = False
+    for source, configuration, folder in pairs:
+        differing |= _build_one(source, configuration, folder, checking, force, quiet)
+    if differing and checking:
+        sys.exit(1)
+
+
+def _all_names() -> tuple[str, ...]:
+    folder = Path("specs")
+    found = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir())) if folder.is_dir() else ()
+    if not found:
+        hint = "start one with: mcpgen init openapi.yaml, or give a document: mcpgen build --spec FILE --out FOLDER"
+        raise Rejected([Problem("there is no specs/<name>/ here", hint=hint)])
+    return found
+
+
+def _source(name: str) -> tuple[Path, Path | None, Path]:
+    """Return the document, the configuration and the output folder of specs/NAME/."""
+    folder = Path("specs", name)
+    if not folder.is_dir() or Path(name).name != name:
+        known = ", ".join(sorted(p.name for p in Path("specs").iterdir())) if Path("specs").is_dir() else "none"
+        raise Rejected([Problem(f"there is no specs/{name}/", hint=f"there are: {known}")])
+    configuration = folder / "mcpgen.toml"
+    stated = None
+    if configuration.is_file():
+        from .config import load
+
+        stated = load(configuration).document
+    candidates = [folder / stated] if stated else [folder / n for n in _DOCUMENTS]
+    documents = [c for c in candidates if c.is_file()]
+    if len(documents) != 1:
+        wanted = " or ".join(c.as_posix() for c in candidates)
+        message = "there are several documents" if documents else "there is no document"
+        raise Rejected([Problem(f"{message}: specs/{name}/ needs {wanted}")])
+    return documents[0], configuration if configuration.is_file() else None, Path("generated", name)
+
+
+def _inputs(document: Path, configuration: Path | None) -> str:
+    """Return the digest of everything that a build's result depends on: inputs, templates, and our own code."""
+    from .render import templates
+
+    digest = hashlib.sha256(__version__.encode())
+    own = sorted(Path(__file__).parent.rglob("*.py"))
+    placed = sorted(p for p in templates().rglob("*") if p.suffix in (".py", ".j2"))
+    for path in [document, *([configuration] if configuration else []), *own, *placed]:
+        digest.update(path.name.encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest.update(document.as_posix().encode())
+    return digest.hexdigest()
+
+
+def _build_one(
+    document: Path, configuration: Path | None, folder: Path, checking: bool, force: bool, quiet: bool
+) -> bool:
+    """Build or check one server; return whether anything differs."""
+    started = time.monotonic()
+    _readable(document)
+    inputs = _inputs(document, configuration)
+    manifest = read_manifest(folder)
+    if manifest and manifest.inputs == inputs and not force and untouched(folder, manifest):
+        if not quiet:
+            click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
+        return False
+    with _progress(f"{folder}") as progress:
+        plan = _planned(document, configuration, progress)
+        progress("rendering")
+        from .render import render
+
+        files = render(plan)
+    if checking:
+        differences = check(folder, files)
+        for difference in differences:
+            click.echo(f"{folder / difference.path}: {_WOULD[difference.kind]}")
+        if not differences and not quiet:
+            click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
+        return bool(differences)
+    differences = write(folder, files, inputs, force=force)
+    if not quiet:
+        _report(folder, plan, files, differences, time.monotonic() - started)
+    return bool(differences)
+
+
+_WOULD = {"added": "would be added", "changed": "would change", "removed": "would be removed"}
+
+
+def _readable(document: Path) -> None:
+    if not document.is_file():
+        raise Rejected([Problem("no such file" if not document.exists() else "not a file", file=str(document))])
+
+
+def _planned(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> Plan:
+    from .planner import plan
+
+    spec, config = _loaded(document, configuration, progress)
+    return plan(spec, config, document=document.as_posix() if configuration else document.name, progress=progress)
+
+
+def _loaded(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> tuple[Spec, Config]:
+    from . import config, spec
+
+    _readable(document)
+    progress(f"reading {document.name}")
+    loaded = config.load(configuration) if configuration else config.Config()
+    return spec.load(document), loaded
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows the present step on a terminal, once the work has taken a second."""
+    started = last = time.monotonic()
+    shown_once = False
+    terminal = sys.stderr.isatty()
+
+    def show(step: str) -> None:
+        nonlocal last, shown_once
+        now = time.monotonic()
+        if terminal and now - started > 1 and now - last > 0.1:
+            last, shown_once = now, True
+            click.echo(f"\r\x1b[K{what}: {step}", err=True, nl=False)
+
+    try:
+        yield show
+    finally:
+        if shown_once:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _report(folder: Path, plan: Plan, files: dict[str, str], differences: list[Difference], seconds: float) -> None:
+    """Say what a build did, in a few lines."""
+    effects = [t.annotations.effect for t in plan.tools]
+    listed = json.dumps([t.entry() for t in plan.tools], ensure_ascii=False, separators=(",", ":"))
+    counts = ", ".join(f"{effects.count(e)} {e}" for e in ("read", "write", "destructive"))
+    click.echo(f"{click.style(str(folder), bold=True)}: {len(plan.tools)} tools ({counts})")
+    size = len(listed.encode())
+    click.echo(
+        f"  tools/list: {size:,} bytes, about {size // 4:,} tokens (the client decides how many of them it loads)"
+    )
+    _report_left_out(plan)
+    _report_notes(plan)
+    kinds = [d.kind for d in differences]
+    done = (
+        ", ".join(f"{kinds.count(k)} {k}" for k in ("added", "changed", "removed") if k in kinds) or "no file changed"
+    )
+    click.echo(f"  {len(files)} files: {done}; {seconds:.1f} s")
+
+
+def _report_left_out(plan: Plan) -> None:
+    defects = [o for o in plan.left_out if not o.chosen]
+    chosen = len(plan.left_out) - len(defects)
+    if chosen:
+        click.echo(f"  {chosen} operations not selected by the configuration")
+    if defects:
+        click.echo(f"  {click.style(f'{len(defects)} operations left out', fg='yellow')}, see left-out.json:")
+        for left in defects[:10]:
+            click.echo(f"    {_plain(left.label)}: {_plain(left.reason)} (at {_plain(left.pointer)})")
+        if len(defects) > 10:
+            click.echo(f"    and {len(defects) - 10} more")
+
+
+def _report_notes(plan: Plan) -> None:
+    if plan.notes:
+        click.echo(f"  {click.style(f'{len(plan.notes)} notes', fg='yellow')} on the document:")
+        for note in plan.notes[:5]:
+            click.echo("    " + shown(note).replace("\n", "\n    "))
+        if len(plan.notes) > 5:
+            click.echo(f"    and {len(plan.notes) - 5} more: mcpgen list shows each with its operation")
+
+
+def shown(problem: Problem) -> str:
+    """Return a problem as the terminal may show it: text of the document cannot move the cursor."""
+    return _plain(str(problem))
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+if __name__ == "__main__":
+    main()

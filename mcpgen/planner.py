@@ -1,0 +1,707 @@
+"""Turns a document and its configuration into a `Plan`: which tools there are, and everything final about them.
+
+A defect of the document costs the operations that it touches, each with its reason; a mistake in the configuration
+costs the run. Nothing is guessed: what the document leaves open is open for the model too, or is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from . import schemas as sch
+from .annotations import annotate, looks_like_a_read
+from .binding import Binder, Body, Draft
+from .config import Config, Selection, ToolConfig
+from .names import argument_key, ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
+from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool
+from .problems import Problem, Rejected
+from .schemas import Defect, Key, Place, Schemas, clean
+from .spec import RawOperation, Spec, Unresolved
+from .upstream import Access
+
+__all__ = ["plan"]
+
+Progress = Callable[[str], None]
+
+DESCRIPTION_LIMIT = 2048
+"""Claude Code cuts a tool's description there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sketch:
+    """One operation, read but not yet named or written."""
+
+    raw: RawOperation
+    operation_id: str
+    area: str
+    config: ToolConfig
+    drafts: tuple[Draft, ...]
+    body: Body
+    headers: tuple[tuple[str, str], ...]
+    server: str
+    security: tuple[tuple[str, ...], ...]
+    own_security: bool
+    annotations: Annotations
+
+    @property
+    def label(self) -> str:
+        return self.operation_id or f"{self.raw.method} {self.raw.path}"
+
+
+def plan(spec: Spec, config: Config, *, document: str = "", progress: Progress | None = None) -> Plan:
+    """Return the plan of the server for `spec`.
+
+    `document` is how generated files name the document. Errors: `Rejected` with every mistake of the configuration,
+    with the defects of operations that it names, or with all defects when it says `strict = true`.
+    """
+    return _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
+
+
+class _Planner:
+    def __init__(self, spec: Spec, config: Config, document: str, progress: Progress) -> None:
+        info = spec.root.get("info")
+        self._info: Mapping[str, Any] = info if isinstance(info, dict) else {}
+        self._spec, self._config, self._document, self._progress = spec, config, document, progress
+        self._schemas = Schemas(spec)
+        self._name = config.name or _server_name(str(self._info.get("title") or spec.path.stem))
+        self._title = config.title or clean(str(self._info.get("title") or self._name), 100).replace("\n", " ")
+        self._prefix = config.env_prefix or self._name.replace("-", "_").upper()
+        self._access = Access(spec, config, self._prefix)
+        self._notes: list[Problem] = list(spec.problems)
+        self._left_out: list[LeftOut] = []
+        self._wrong: list[Problem] = []
+        self._binder = Binder(spec, self._schemas, self._access.placements, self._notes)
+        self._tags = _tags(spec.root.get("tags"))
+
+    # -- the whole ------------------------------
+
+    def plan(self) -> Plan:
+        operations = list(self._spec.operations())
+        self._check_names(operations)
+        chosen = [o for o in operations if self._selected(o)]
+        sketches = []
+        for index, raw in enumerate(chosen, 1):
+            self._progress(f"reading operation {index} of {len(chosen)}")
+            if (sketch := self._try(raw)) is not None:
+                sketches.append(sketch)
+        tools = self._tools(sketches)
+        self._check_arguments(sketches)
+        if self._wrong:
+            raise Rejected(self._located(self._wrong))
+        self._progress("writing models")
+        areas, models = self._areas(tools)
+        used = {n for s in sketches for alternative in s.security for n in alternative}
+        default, _ = self._access.requirements(self._spec.root.get("security"))
+        return Plan(
+            name=self._name,
+            package=self._config.package or self._name.replace("-", "_") + "_mcp",
+            title=self._title,
+            version=self._config.version,
+            description=self._config.description or f"{self._title} as tools for language models.",
+            instructions=self._config.instructions,
+            document=self._document,
+            document_version=str(self._info.get("version", "")),
+            env_prefix=self._prefix,
+            areas=areas,
+            models=models,
+            upstreams=tuple(self._access.upstreams[k] for k in sorted(self._access.upstreams)),
+            credentials=tuple(self._access.credentials[k] for k in sorted(self._access.credentials) if k in used),
+            requirements_source=repr(default),
+            variables=self._access.variables(used),
+            left_out=tuple(self._left_out),
+            notes=tuple(self._located([*self._notes, *self._access.problems])),
+            registry_name=self._config.registry_name,
+        )
+
+    def _located(self, problems: list[Problem]) -> list[Problem]:
+        """Give problems their place in the document."""
+        out = []
+        for problem in problems:
+            if problem.pointer and not problem.line:
+                line, column = self._spec.locate(problem.pointer)
+                problem = replace(problem, file=problem.file or str(self._spec.path), line=line, column=column)
+            out.append(problem)
+        return sorted(out, key=lambda p: (p.file, p.line, p.column, p.pointer, p.message))
+
+    def _try(self, raw: RawOperation) -> _Sketch | None:
+        """Return the sketch of one operation; None when the document's defects cost it."""
+        try:
+            return self._sketch(raw)
+        except Defect as defect:
+            reason, pointer = defect.reason, defect.pointer
+        except Unresolved as error:
+            reason, pointer = error.reason, error.pointer
+        self._drop(raw, reason, pointer)
+        return None
+
+    def _drop(self, raw: RawOperation, reason: str, pointer: str) -> None:
+        label = _label(raw)
+        if self._config.strict or label in self._config.include.operations:
+            hint = "correct the document, or exclude the operation"
+            self._wrong.append(Problem(f"{label} cannot be a tool: {reason}", pointer, hint))
+        id_ = _operation_id(raw)
+        self._left_out.append(LeftOut(label, id_, raw.method, raw.path, pointer, reason, chosen=False))
+
+    # -- selection ------------------------------
+
+    def _selected(self, raw: RawOperation) -> bool:
+        include, exclude = self._config.include, self._config.exclude
+        reason = ""
+        if include and not _matches(include, raw):
+            reason = "not included by the configuration"
+        elif exclude and _matches(exclude, raw):
+            reason = "excluded by the configuration"
+        if reason:
+            id_ = _operation_id(raw)
+            out = LeftOut(_label(raw), id_, raw.method, raw.path, raw.pointer, reason, chosen=True)
+            self._left_out.append(out)
+        return not reason
+
+    def _check_names(self, operations: list[RawOperation]) -> None:
+        """Hold that every name in the configuration is one of the document."""
+        labels = {_label(o) for o in operations}
+        tags = {t for o in operations for t in _tag_names(o)}
+        methods = {o.method for o in operations}
+        for name in ("include", "exclude"):
+            selection: Selection = getattr(self._config, name)
+            for kind, known, values in (
+                ("operations", labels, selection.operations),
+                ("tags", tags, selection.tags),
+                ("methods", methods, selection.methods),
+            ):
+                for value in values:
+                    if value not in known:
+                        self._unknown(f"{name}.{kind}", value, kind.removesuffix("s"), known)
+            for pattern in selection.paths:
+                if not any(fnmatchcase(o.path, pattern) for o in operations):
+                    key = f"{name}.paths"
+                    self._wrong.append(self._config.problem(key, f"no path of the document matches {pattern!r}"))
+        for operation in self._config.tools:
+            if operation not in labels:
+                self._unknown(f"tools.{operation}", operation, "operation", labels)
+        for scheme in self._config.auth:
+            known = set(self._access.credentials) | set(self._access.unsupported)
+            if scheme not in known:
+                self._unknown(f"auth.{scheme}", scheme, "security scheme", known)
+
+    def _unknown(self, key: str, value: str, kind: str, known: set[str]) -> None:
+        close = get_close_matches(value, known, 1)
+        hint = f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(sorted(known)[:12])
+        self._wrong.append(self._config.problem(key, f"the document has no {kind} {value!r}", hint))
+
+    def _check_arguments(self, sketches: list[_Sketch]) -> None:
+        """Hold that the arguments a tool's configuration names exist, and that hidden ones may be left out."""
+        for sketch in sketches:
+            wires = {d.wire: d for d in (*sketch.drafts, *sketch.body.drafts)}
+            keys = {argument_key(w): w for w in wires}
+            for kind, stated in (("hide", sketch.config.hide), ("arguments", tuple(sketch.config.arguments))):
+                for name in stated:
+                    key = f"tools.{sketch.label}.{kind}"
+                    if name not in wires and name not in keys:
+                        self._unknown(key, name, f"argument of {sketch.label}", set(keys))
+                    elif kind == "hide" and wires[name if name in wires else keys[name]].required:
+                        message = f"{sketch.label} cannot do without the argument {name!r}: it is required"
+                        self._wrong.append(self._config.problem(key, message))
+
+    # -- one operation ------------------------------
+
+    def _sketch(self, raw: RawOperation) -> _Sketch:
+        node = raw.node
+        config = self._config.tools.get(_label(raw), ToolConfig())
+        requirements, reason = self._access.requirements(node.get("security", self._spec.root.get("security")))
+        if reason:
+            raise Defect(f"{raw.pointer}/security" if "security" in node else "#/security", reason)
+        parameters, headers = self._binder.parameters(raw)
+        body = self._binder.body(raw)
+        server = ""
+        for holder, pointer in ((node, raw.pointer), (raw.item, raw.item_pointer)):
+            if isinstance(holder.get("servers"), list) and holder["servers"]:
+                server = self._access.upstream(holder["servers"], f"{pointer}/servers")
+                break
+        operation_id = _operation_id(raw)
+        annotations = annotate(
+            raw.method,
+            raw.path,
+            operation_id,
+            scopes=_scopes(node.get("security", self._spec.root.get("security"))),
+            extension=_extension(node),
+            twin=_has_twin(raw),
+            override=config.annotations or None,
+            writes_destroy=self._config.writes_destroy,
+        )
+        stated = config.annotations or _extension(node)
+        if not stated and not annotations.read_only and (word := looks_like_a_read(raw.method, raw.path, operation_id)):
+            line = f"[tools.{_toml_key(_label(raw))}]\n  annotations = {{ read_only = true }}"
+            message = f"{_label(raw)} may only read (its name says {word}), but POST counts as a write"
+            self._notes.append(Problem(message, raw.pointer, f"if it only reads, write in mcpgen.toml:\n  {line}"))
+        return _Sketch(
+            raw, operation_id, self._area(raw), config, tuple(parameters), body, headers, server,
+            requirements, "security" in node, annotations,
+        )  # fmt: skip
+
+    def _area(self, raw: RawOperation) -> str:
+        tags = _tag_names(raw)
+        if tags:
+            return tags[0]
+        literal = [p for p in raw.path.split("?")[0].split("/") if p and "{" not in p]
+        return literal[0] if literal else "api"
+
+    # -- names and tools ------------------------------
+
+    def _tools(self, sketches: list[_Sketch]) -> list[Tool]:
+        by_pointer = {s.raw.pointer: s for s in sketches}
+        wanted, fixed = {}, {}
+        for pointer, sketch in by_pointer.items():
+            if sketch.config.name:
+                fixed[pointer] = sketch.config.name
+                if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", sketch.config.name):
+                    key = f"tools.{sketch.label}.name"
+                    message = f"{sketch.config.name!r} is no tool name"
+                    self._wrong.append(
+                        self._config.problem(key, message, "write a letter, then up to 63 of a-z 0-9 _ -")
+                    )
+            else:
+                wanted[pointer] = tool_name(sketch.operation_id or _spoken(sketch.raw))
+        doubled = [p for p, n in fixed.items() if list(fixed.values()).count(n) > 1]
+        for pointer in doubled:
+            key = f"tools.{by_pointer[pointer].label}.name"
+            self._wrong.append(self._config.problem(key, f"two tools are called {fixed[pointer]!r}"))
+
+        def ladder(pointer: str) -> Iterator[str]:
+            sketch = by_pointer[pointer]
+            if sketch.operation_id:
+                yield tool_name(f"{sketch.area} {sketch.operation_id}")
+            yield tool_name(f"{sketch.raw.method.lower()} {sketch.raw.path}")
+
+        names = settle(wanted, ladder, fixed.values()) | fixed
+        classes = settle({p: pascal(n, "Tool") for p, n in names.items()}, lambda p: (), joint="X")
+        self._arguments = {p: self._settle_arguments(s) for p, s in by_pointer.items()}
+        self._model_names = self._name_models(by_pointer, classes)
+        tools = []
+        for index, (pointer, sketch) in enumerate(sorted(by_pointer.items()), 1):
+            self._progress(f"writing tool {index} of {len(by_pointer)}")
+            try:
+                tools.append(self._tool(sketch, names[pointer], classes[pointer], _module(sketch.area)))
+            except Defect as defect:
+                self._drop(sketch.raw, defect.reason, defect.pointer)
+        return tools
+
+    def _settle_arguments(self, sketch: _Sketch) -> list[tuple[str, Draft]]:
+        """Give every argument its key; those that clash are qualified by their place, the path's keep theirs."""
+        rank = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4}
+        hidden = set(sketch.config.hide)
+        drafts = [
+            d
+            for d in (*sketch.drafts, *sketch.body.drafts)
+            if d.wire not in hidden and argument_key(d.wire) not in hidden
+        ]
+        drafts.sort(key=lambda d: (rank[d.place], d.wire))
+        keys: dict[str, str] = {}
+        settled = []
+        for draft in drafts:
+            key = argument_key(draft.wire)
+            for candidate in (
+                key,
+                f"{draft.place}_{key}"[:64],
+                argument_key(f"{draft.place}_{draft.wire}\0{draft.marker_source}"),
+            ):
+                if candidate.lower() not in keys:
+                    key = candidate
+                    break
+            keys[key.lower()] = draft.wire
+            settled.append((key, draft))
+        return settled
+
+    def _name_models(self, sketches: Mapping[str, _Sketch], classes: Mapping[str, str]) -> dict[Key, str]:
+        """Name every nested object that a tool's arguments lead to, after its place in the document."""
+        roots = [
+            p for settled in self._arguments.values() for _, d in settled if not d.type_source for p in self._roots(d)
+        ]
+        reached = self._schemas.reachable(roots)
+        keys = [k for k in reached if sch.needs_class(self._schemas, k)]
+        places = _PlaceNames(self._spec, classes)
+        wanted = {k: places.name(k) for k in keys}
+        taken = {*classes.values(), "Model", "Tool", "Operation", "Any", "Literal", "Annotated", "ClassVar", "Field"}
+        taken |= {
+            "Json",
+            "JsonRest",
+            "Form",
+            "Part",
+            "Raw",
+            "Union",
+            "RootModel",
+            "ConfigDict",
+            "Path",
+            "Query",
+            "Header",
+            "Cookie",
+        }
+        return settle(wanted, lambda k: (places.name(k, longer=True),), taken, joint="X")
+
+    def _roots(self, draft: Draft) -> list[Place]:
+        return list(self._schemas.children(draft.shape)) if not draft.site.key else [draft.site]
+
+    def _tool(self, sketch: _Sketch, name: str, class_name: str, area: str) -> Tool:
+        settled = self._arguments[sketch.raw.pointer]
+        described = [(k, self._worded(sketch, k, d)) for k, d in settled]
+        input_schema = self._input_schema(name, described)
+        fields = settle({k: field_name(k) for k, _ in described}, lambda k: ())
+        arguments = [self._argument(k, fields[k], d, input_schema["properties"][k]) for k, d in described]
+        used = " ".join(a.type_source for a in arguments)
+        node, raw = sketch.raw.node, sketch.raw
+        summary = clean(str(node.get("summary") or ""), 200).replace("\n", " ")
+        title = sketch.config.title or (summary.rstrip(".") if 0 < len(summary) <= 60 else title_of(name))
+        description = sketch.config.description or _description(node, title, raw)
+        markers = sorted({a.marker_source.split("(")[0] for a in arguments})
+        known = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "", used)))
+        return Tool(
+            name=name,
+            class_name=class_name,
+            area=area,
+            title=title,
+            description=description,
+            operation_id=sketch.operation_id,
+            method=raw.method,
+            path=raw.path,
+            pointer=raw.pointer,
+            operation_source=self._operation(sketch, name),
+            docstring_source=docstring(description),
+            arguments=tuple(arguments),
+            annotations=sketch.annotations,
+            input_schema=input_schema,
+            deprecated=node.get("deprecated") is True,
+            markers=tuple(markers),
+            typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
+            models=tuple(sorted(known & set(self._model_names.values()))),
+        )
+
+    def _worded(self, sketch: _Sketch, key: str, draft: Draft) -> Draft:
+        words_ = sketch.config.arguments.get(key) or sketch.config.arguments.get(draft.wire)
+        if not words_:
+            return draft
+        schema = {**draft.schema, "description": words_} if draft.schema else None
+        return replace(draft, site=draft.site._replace(description=words_), schema=schema)
+
+    def _input_schema(self, name: str, drafts: list[tuple[str, Draft]]) -> dict[str, Any]:
+        """Return the published schema of a tool; over the budget its repeated pieces move to `$defs`."""
+        budget = self._config.schema_budget
+        required = sorted(k for k, d in drafts if d.required)
+        ordered = sorted(drafts, key=lambda item: (not item[1].required, item[0]))
+
+        def assemble(properties: dict[str, Any]) -> dict[str, Any]:
+            schema: dict[str, Any] = {"type": "object", "properties": properties}
+            if required:
+                schema["required"] = required
+            return {**schema, "additionalProperties": False}
+
+        try:
+            schema = assemble({k: self._published(d, None, budget) for k, d in ordered})
+            if len(json.dumps(schema, ensure_ascii=False)) <= budget:
+                return schema
+        except sch.TooLarge:
+            pass
+        shared = self._schemas.shared([p for _, d in ordered if not d.schema for p in self._roots(d)])
+        defs = {k: self._model_names.get(k) or "" for k in shared}
+        defs = {k: n for k, n in defs.items() if n}
+        if not defs:
+            return assemble({k: self._published(d, None, 0) for k, d in ordered})
+        schema = assemble({k: self._published(d, defs, 0) for k, d in ordered})
+        schema["$defs"] = sch.define(self._schemas, defs)
+        size = len(json.dumps(schema, ensure_ascii=False))
+        deep = sorted(k for k, d in ordered if not d.required and d.shape.type in ("object", "array", "union"))
+        hint = f"raise [limits] schema_bytes, or hide = [{', '.join(repr(k) for k in deep[:4])}] under [tools.…]"
+        message = (
+            f"{name}: its schema inlined would pass {budget:,} bytes; repeated pieces stay in $defs ({size:,} bytes)"
+        )
+        self._notes.append(Problem(message, hint=hint))
+        return schema
+
+    def _published(self, draft: Draft, names: Mapping[Key, str] | None, room: int) -> dict[str, Any]:
+        if draft.schema is not None:
+            return draft.schema
+        return sch.publish(self._schemas, draft.site if draft.site.key else draft.shape, names, room=room)
+
+    def _argument(self, key: str, field: str, draft: Draft, schema: dict[str, Any]) -> Argument:
+        where = draft.site if draft.site.key else draft.shape
+        type_ = draft.type_source or sch.type_expression(self._schemas, where, self._model_names)
+        if not draft.required and type_ != "Any" and not type_.endswith("None"):
+            type_ += " | None"
+        options: dict[str, Any] = {} if field == key else {"alias": key}
+        if not draft.type_source:
+            options.update(sch.constraints(draft.shape))
+        if description := str(schema.get("description", "")):
+            options["description"] = description
+        field_source = f"Field({', '.join(f'{k}={v!r}' for k, v in options.items())})" if options else ""
+        return Argument(
+            key, field, draft.wire, draft.place, type_, draft.marker_source, field_source, draft.required, schema
+        )
+
+    def _operation(self, sketch: _Sketch, name: str) -> tuple[str, ...]:
+        """Return the arguments of the `Operation(…)` of a tool, one a line."""
+        raw, body = sketch.raw, sketch.body
+        lines = [repr(name), repr(raw.method), repr(raw.path if raw.path.startswith("/") else "/" + raw.path)]
+        if sketch.headers:
+            lines.append(f"headers={sketch.headers!r}")
+        if sketch.own_security:
+            lines.append(f"security={sketch.security!r}")
+        if sketch.server:
+            lines.append(f"server={sketch.server!r}")
+        if body.media_type:
+            lines.append(f"body={body.media_type!r}")
+            if body.required:
+                lines.append("body_required=True")
+            if body.wrapper:
+                lines.append(f"wrapper={body.wrapper!r}")
+        return tuple(lines)
+
+    def _areas(self, tools: list[Tool]) -> tuple[tuple[Area, ...], tuple[Models, ...]]:
+        """Group the tools and the classes they use: a class that two areas use is shared."""
+        groups: defaultdict[str, list[Tool]] = defaultdict(list)
+        for tool in tools:
+            groups[tool.area].append(tool)
+        by_name = {n: k for k, n in self._model_names.items()}
+        homes: dict[str, str] = {}
+        for name, members in sorted(groups.items()):
+            direct = [Place(by_name[m]) for t in members for m in t.models]
+            for key in self._schemas.reachable(direct):
+                if model := self._model_names.get(key):
+                    homes[model] = "shared" if homes.get(model, name) != name else name
+        classes = sch.model_classes(self._schemas, {k: n for k, n in self._model_names.items() if n in homes})
+        about = {_module(t): (t, d) for t, d in sorted(self._tags.items())}
+        areas = []
+        for name, members in sorted(groups.items()):
+            title, text = about.get(name, (title_of(members[0].area), ""))
+            imports = self._imports(members, homes)
+            ordered = tuple(sorted(members, key=lambda t: t.name))
+            title = clean(title, 80).replace("\n", " ")
+            doc = docstring(f"{title}: tools of {self._title}.")
+            areas.append(Area(name, title, clean(text, 300), doc, ordered, imports))
+        return tuple(areas), tuple(self._models(n, classes, homes) for n in sorted(set(homes.values())))
+
+    def _imports(self, tools: list[Tool], homes: Mapping[str, str]) -> tuple[Import, ...]:
+        """Return what a module of tools imports."""
+        used = {m for t in tools for m in t.models}
+        found = [
+            Import("typing", tuple(sorted({"ClassVar", *(n for t in tools for n in t.typing)}))),
+            Import(".._runtime", tuple(sorted({"Operation", "Tool", *(m for t in tools for m in t.markers)}))),
+        ]
+        if any(a.field_source for t in tools for a in t.arguments):
+            found.insert(1, Import("pydantic", ("Field",)))
+        for home in sorted({homes[m] for m in used}):
+            found.append(Import(f"..models.{home}", tuple(sorted(m for m in used if homes[m] == home))))
+        return tuple(found)
+
+    def _models(self, home: str, classes: Mapping[str, sch.ModelClass], homes: Mapping[str, str]) -> Models:
+        """Return one module of models, its classes by name."""
+        members = [classes[n] for n in sorted(homes) if homes[n] == home]
+        used = set().union(*(m.uses for m in members))
+        imports = []
+        for module, names in (
+            ("typing", {"Annotated", "Any", "Literal", "Union"}),
+            ("pydantic", {"ConfigDict", "Field", "RootModel"}),
+            (".._runtime", {"Model"}),
+            (".shared", {n for n in homes if homes[n] == "shared"} if home != "shared" else set()),
+        ):
+            if found := sorted(used & names):
+                imports.append(Import(module, tuple(found)))
+        about = (
+            "Objects that the tools of several areas take."
+            if home == "shared"
+            else f"Objects that the {home} tools take."
+        )
+        return Models(home, docstring(about), tuple(imports), tuple(m.source for m in members))
+
+
+def _tags(stated: Any) -> dict[str, str]:
+    found = {}
+    for tag in stated if isinstance(stated, list) else []:
+        if isinstance(tag, dict) and isinstance(tag.get("name"), str):
+            found[tag["name"]] = str(tag.get("description") or "")
+    return found
+
+
+_NOISE = frozenset(
+    "api apis rest restful openapi swagger specification spec definition public http service v version the of".split()
+)
+
+
+def _server_name(title: str) -> str:
+    """Return the server's name for a document's title: `PagerDuty API` → pagerduty."""
+    said = [w.lower() for w in re.split(r"[^A-Za-z0-9]+", ascii_of(title)) if w]
+    kept = [w for w in said if w not in _NOISE and not re.fullmatch(r"v?[0-9]+", w)]
+    name = "-".join(kept or said)[:40].strip("-") or slug(title, "server")
+    return name if name[0].isalpha() else f"api-{name}"
+
+
+def _module(area: str) -> str:
+    """Return the module of an area; areas that fold into one share it."""
+    name = snake(area, "area")[:50].strip("_")
+    return f"{name}_" if keyword.iskeyword(name) or name == "shared" else name
+
+
+def _operation_id(raw: RawOperation) -> str:
+    stated = raw.node.get("operationId")
+    return stated if isinstance(stated, str) and stated.strip() else ""
+
+
+def _label(raw: RawOperation) -> str:
+    """Return what the configuration calls an operation: its operationId, else `GET /path`."""
+    return _operation_id(raw) or f"{raw.method} {raw.path}"
+
+
+def _spoken(raw: RawOperation) -> str:
+    """Return a name for an operation without an operationId: its verb, the fixed parts of its path, a last parameter."""
+    parts = [p for p in raw.path.split("?")[0].split("/") if p]
+    said = [p for p in parts if "{" not in p]
+    if parts and "{" in parts[-1]:
+        said.append("by " + parts[-1])
+    return " ".join([raw.method.lower(), *said])
+
+
+def _tag_names(raw: RawOperation) -> list[str]:
+    tags = raw.node.get("tags")
+    return [t for t in tags if isinstance(t, str) and t.strip()] if isinstance(tags, list) else []
+
+
+def _matches(selection: Selection, raw: RawOperation) -> bool:
+    return (
+        _label(raw) in selection.operations
+        or any(t in selection.tags for t in _tag_names(raw))
+        or raw.method in selection.methods
+        or any(fnmatchcase(raw.path, p) for p in selection.paths)
+    )
+
+
+def _scopes(security: Any) -> list[str]:
+    """Return the OAuth scopes that a security requirement names."""
+    items = [i for i in security if isinstance(i, dict)] if isinstance(security, list) else []
+    return [s for i in items for v in i.values() if isinstance(v, list) for s in v if isinstance(s, str)]
+
+
+def _extension(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the hints that the document states itself."""
+    for name in ("x-mcp-annotations", "x-mcp"):
+        stated = node.get(name)
+        if isinstance(stated, dict):
+            inner = stated.get("annotations", stated)
+            return inner if isinstance(inner, dict) else None
+    return None
+
+
+def _has_twin(raw: RawOperation) -> bool:
+    """Tell whether GET serves the same path under the same name, as ConnectRPC does where nothing is changed."""
+    other = raw.item.get("get")
+    if raw.method != "POST" or not isinstance(other, dict):
+        return False
+    mine, theirs = _operation_id(raw), other.get("operationId")
+    if not isinstance(theirs, str) or not mine:
+        return False
+    return re.sub(r"[._-]?get$", "", theirs.lower()) == re.sub(r"[._-]?post$", "", mine.lower())
+
+
+def _toml_key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else json.dumps(text, ensure_ascii=False)
+
+
+def _description(node: Mapping[str, Any], title: str, raw: RawOperation) -> str:
+    """Return what the model reads about a tool: the summary, then the description."""
+    summary = clean(str(node.get("summary") or ""), 300)
+    text = clean(str(node.get("description") or ""), DESCRIPTION_LIMIT)
+    if summary and text and not text.lower().startswith(summary.lower().rstrip(".")):
+        text = f"{summary.rstrip('.')}.\n\n{text}"
+    text = text or summary or f"{title} ({raw.method} {raw.path})."
+    if node.get("deprecated") is True:
+        text = f"[DEPRECATED] {text}"
+    return clean(text, DESCRIPTION_LIMIT)
+
+
+def docstring(text: str) -> str:
+    """Return text of the document as the source of a docstring, in which it can only be text."""
+    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in safe)
+    if safe.endswith('"'):
+        safe = safe[:-1] + '\\"'
+    lines = safe.split("\n")
+    body = "\n".join([lines[0], *(f"    {line}" if line else "" for line in lines[1:])])
+    return f'"""{body}{chr(10) + "    " if len(lines) > 1 else ""}"""'
+
+
+_LONG_NAME = 60
+"""Class names above this keep only the last two steps of the way to their place."""
+
+
+class _PlaceNames:
+    """Names classes after the place of their schema: component or tool, then the properties on the way."""
+
+    def __init__(self, spec: Spec, classes: Mapping[str, str]) -> None:
+        self._spec = spec
+        self._classes = classes
+
+    def name(self, key: Key, longer: bool = False) -> str:
+        parts = [self._part(p.removesuffix("\0base"), longer) for p in key]
+        kept = [p for i, p in enumerate(parts) if p and p not in parts[:i]]
+        return "".join(kept) or "Model" + pascal(repr(key))
+
+    def _part(self, pointer: str, longer: bool) -> str:
+        tokens = [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
+        if tokens[:1] == ["components"] and len(tokens) > 2:
+            base = pascal(tokens[2]) + (pascal(tokens[1]) if longer or tokens[1] != "schemas" else "")
+            rest, at = tokens[3:], 3
+        elif tokens[:1] == ["paths"] and len(tokens) > 2:
+            operation = "#/" + "/".join(pointer.split("/")[1:4])
+            base = self._classes.get(operation) or pascal(f"{tokens[2]} {tokens[1]}")
+            base += pascal(tokens[2]) if longer else ""
+            rest, at = tokens[3:], 3
+        else:
+            base, rest, at = pascal(" ".join(tokens[-2:])), [], len(tokens)
+        steps = list(self._steps(pointer, rest, at))
+        if not longer and len(base) + sum(map(len, steps)) > _LONG_NAME:
+            steps = steps[-2:]
+        return base + "".join(steps)
+
+    def _steps(self, pointer: str, rest: list[str], at: int) -> Iterator[str]:
+        """Yield the words for the way down from a component or an operation."""
+        raw = pointer.split("/")
+        index = 0
+        while index < len(rest):
+            token, following = rest[index], rest[index + 1] if index + 1 < len(rest) else ""
+            here = "/".join(raw[: at + index + 3])
+            if token == "properties" and following:
+                yield pascal(following)
+                index += 1
+            elif token in ("oneOf", "anyOf") and following:
+                yield self._option(here, following)
+                index += 1
+            elif token == "parameters" and following:
+                node = self._spec.resolve(here)
+                yield pascal(str(node.get("name", following)) if isinstance(node, dict) else following)
+                index += 1
+            elif token in ("items", "additionalProperties"):
+                yield "Item" if token == "items" else "Value"
+            elif token in ("allOf", "content", "prefixItems", "patternProperties", "dependentSchemas"):
+                index += 1
+            index += 1
+
+    def _option(self, pointer: str, index: str) -> str:
+        """Name a branch of a union: by its title, by the one value that marks it, else by its place in the list."""
+        try:
+            node = self._spec.resolve(pointer)
+        except Unresolved:
+            node = None
+        if isinstance(node, dict):
+            if isinstance(node.get("title"), str) and words(node["title"]):
+                return pascal(node["title"])
+            properties = node.get("properties")
+            for inner in properties.values() if isinstance(properties, dict) else ():
+                values = inner.get("enum", [inner.get("const")]) if isinstance(inner, dict) else []
+                if isinstance(values, list) and len(values) == 1 and isinstance(values[0], str):
+                    return pascal(values[0])
+        return f"Option{index}"

@@ -1,0 +1,24 @@
+"""JSON Schemas of the document → shapes → the schema that the model sees, and the Python types that check it."""
+
+from .models import ModelClass, constraints, model_classes, needs_class, type_expression
+from .publish import TooLarge, clean, define, publish
+from .shapes import Contradiction, Defect, Key, Place, Schemas, Shape, checkable_pattern
+
+__all__ = [
+    "Contradiction",
+    "Defect",
+    "Key",
+    "ModelClass",
+    "Place",
+    "Schemas",
+    "Shape",
+    "TooLarge",
+    "checkable_pattern",
+    "clean",
+    "constraints",
+    "define",
+    "model_classes",
+    "needs_class",
+    "publish",
+    "type_expression",
+]

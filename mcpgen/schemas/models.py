@@ -1,0 +1,265 @@
+"""Turns shapes into Python types: an expression for an argument, a class for a nested object.
+
+The classes come from one call of datamodel-code-generator, which is imported here only. It gets schemas in which
+everything that it would have to invent a name for has one already, and what it wrote is checked to be exactly the
+classes that were asked for, made of declarations: that is the guarantee for the names, and that no text of the
+document became code.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..names import field_name, settle
+from .publish import clean
+from .shapes import Key, Place, Schemas, Shape, checkable_pattern
+
+__all__ = ["ModelClass", "constraints", "model_classes", "type_expression"]
+
+_FIELD = {
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "pattern": "pattern",
+    "minimum": "ge",
+    "maximum": "le",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+    "multipleOf": "multiple_of",
+}
+
+_SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelClass:
+    """One generated class: its source, and the names that it uses."""
+
+    name: str
+    source: str
+    uses: frozenset[str]
+
+
+def needs_class(schemas: Schemas, key: Key) -> bool:
+    """Tell whether `key` gets a class: objects with properties do, and types that hold themselves."""
+    shape = schemas.shape(Place(key))
+    return shape.is_class or (shape.type in ("array", "union", "object") and schemas.recursive(key))
+
+
+def type_expression(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> str:
+    """Return the Python type of what `place` admits; `names` are the class names of the keys that have one."""
+    if isinstance(place, Place) and place.key in names:
+        shape = schemas.shape(place)
+        return names[place.key] + (" | None" if shape.nullable else "")
+    shape = schemas.shape(place) if isinstance(place, Place) else place
+    return _or_none(_expression(schemas, shape, names), shape.nullable)
+
+
+def _or_none(text: str, nullable: bool) -> str:
+    return text if not nullable or text in ("Any", "None") or text.endswith(" | None") else f"{text} | None"
+
+
+def _expression(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> str:
+    if shape.type == "union":
+        kinds: list[str] = []
+        nullable = False
+        for member in shape.members:
+            text = type_expression(schemas, member, names)
+            nullable = nullable or text.endswith(" | None")
+            for part in [text.removesuffix(" | None")]:
+                if part not in kinds:
+                    kinds.append(part)
+        return "Any" if "Any" in kinds else _or_none(" | ".join(kinds), nullable)
+    if shape.enum is not None:
+        return _literal(shape.enum) or _SCALARS.get(shape.type, "Any")
+    if shape.type == "array":
+        return f"list[{type_expression(schemas, shape.items, names) if shape.items is not None else 'Any'}]"
+    if shape.type == "object":
+        value = type_expression(schemas, shape.extra, names) if isinstance(shape.extra, Place) else "Any"
+        return f"dict[str, {value}]"
+    return _SCALARS.get(shape.type, "Any")
+
+
+def _literal(values: Iterable[Any]) -> str:
+    """Return a Literal of JSON values; empty when one of them is none that a Literal holds (PEP 586)."""
+    if not all(isinstance(v, str | bool | int) for v in values):
+        return ""
+    return f"Literal[{', '.join(repr(v) for v in values)}]"
+
+
+def constraints(shape: Shape) -> dict[str, Any]:
+    """Return what pydantic's `Field` can check of the limits of `shape`, as keyword arguments."""
+    if shape.type not in ("string", "integer", "number", "array") or shape.enum is not None:
+        return {}
+    found = {}
+    for keyword, value in sorted(shape.limits.items()):
+        if keyword not in _FIELD or (keyword == "pattern" and not checkable_pattern(value)):
+            continue
+        if keyword == "multipleOf" and not (isinstance(value, int) and shape.type == "integer"):
+            continue  # binary fractions: 0.3 is no multiple of 0.1
+        found[_FIELD[keyword]] = value
+    return found
+
+
+# -- classes ------------------------------
+
+
+def model_classes(schemas: Schemas, names: Mapping[Key, str]) -> dict[str, ModelClass]:
+    """Return a class for every key of `names`, by class name.
+
+    The classes derive from `Model`; their fields are called as `names.field_name` says and carry the wire name as
+    alias. Nothing is imported and nothing is run when `names` is empty.
+    """
+    if not names:
+        return {}
+    definitions = {}
+    aliases: dict[str, str] = {}
+    for key, name in sorted(names.items(), key=lambda item: item[1]):
+        definitions[name], fields = _definition(schemas, schemas.shape(Place(key)), names)
+        aliases.update({f"{name}.{wire}": python for wire, python in fields.items() if wire != python})
+    return _checked(_generate(definitions, aliases), set(names.values()))
+
+
+def _definition(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the schema of one class for datamodel-code-generator, and the names of its fields."""
+    if not shape.is_class:
+        return _typed(schemas, shape, names), {}
+    properties = {}
+    for wire, place in shape.properties.items():
+        property_ = _property(schemas, place, names)
+        if schemas.shape(place).nullable and wire not in shape.required:
+            property_["x-null"] = True
+        properties[wire] = property_
+    fields = settle({w: field_name(w) for w in properties}, lambda w: ())
+    out: dict[str, Any] = {"type": "object", "properties": properties}
+    if required := sorted(r for r in shape.required if r in properties):
+        out["required"] = required
+    if shape.extra is False:
+        out["additionalProperties"] = False
+    return out, fields
+
+
+def _property(schemas: Schemas, place: Place, names: Mapping[Key, str]) -> dict[str, Any]:
+    shape = schemas.shape(place)
+    out = _typed(schemas, place, names)
+    if isinstance(out.get("type"), str | list):
+        limits = constraints(shape)
+        out.update({k: v for k, v in shape.limits.items() if _FIELD.get(k) in limits})
+    if text := clean(place.description or shape.description):
+        out["description"] = text
+    return out
+
+
+def _typed(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> dict[str, Any]:
+    """Return a type without constraints: inside lists and unions these would make classes of their own."""
+    shape = schemas.shape(place) if isinstance(place, Place) else place
+    if isinstance(place, Place) and place.key in names:
+        return _with_null({"$ref": f"#/$defs/{names[place.key]}"}, shape.nullable)
+    if shape.type == "union":
+        members: list[dict[str, Any]] = []
+        for member in shape.members:
+            one = _typed(schemas, member, names)
+            for part in one["anyOf"] if set(one) == {"anyOf"} else [one]:
+                if part not in members:
+                    members.append(part)
+        if {} in members:
+            return {}
+        return _with_null(members[0] if len(members) == 1 else {"anyOf": members}, shape.nullable)
+    if shape.enum is not None and _literal(shape.enum):
+        return {"enum": [*shape.enum, None] if shape.nullable else list(shape.enum)}
+    if shape.type == "array":
+        return _with_null(
+            {"type": "array", "items": _typed(schemas, shape.items, names) if shape.items else {}}, shape.nullable
+        )
+    if shape.type == "object":
+        extra = _typed(schemas, shape.extra, names) if isinstance(shape.extra, Place) else {}
+        return _with_null({"type": "object", **({"additionalProperties": extra} if extra else {})}, shape.nullable)
+    return _with_null({"type": shape.type} if shape.type else {}, shape.nullable)
+
+
+def _with_null(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:
+    if not nullable or not schema:
+        return schema
+    if isinstance(schema.get("type"), str):
+        return schema if schema["type"] == "null" else {**schema, "type": [schema["type"], "null"]}
+    if set(schema) == {"anyOf"}:
+        return {"anyOf": [*schema["anyOf"], {"type": "null"}]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _generate(definitions: Mapping[str, Any], aliases: dict[str, str]) -> str:
+    from datamodel_code_generator import InputFileType, LiteralType, PythonVersion, generate  # 0.3 s that a build
+    from datamodel_code_generator.enums import DataModelType  # without nested objects does not pay
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = generate(
+            json.dumps({"$defs": definitions}),
+            input_file_type=InputFileType.JsonSchema,
+            output_model_type=DataModelType.PydanticV2BaseModel,
+            class_name=_ROOT,
+            base_class="runtime.Model",
+            target_python_version=PythonVersion.PY_311,
+            aliases=aliases,
+            enum_field_as_literal=LiteralType.All,
+            use_annotated=True,
+            field_constraints=True,
+            use_standard_collections=True,
+            use_union_operator=True,
+            field_extra_keys={"x-null"},
+            treat_dot_as_module=False,
+            disable_timestamp=True,
+            formatters=[],
+        )
+    if not isinstance(result, str):
+        raise AssertionError("datamodel-code-generator split one document into several modules")
+    return result
+
+
+_ROOT = "DocumentRoot"
+"""The class that datamodel-code-generator makes of the root around the `$defs`; dropped."""
+
+_TYPING = {"Annotated", "Any", "Literal", "Union"}
+_PYDANTIC = {"ConfigDict", "Field", "RootModel"}
+_BUILTINS = {"bool", "dict", "float", "int", "list", "str"}
+
+
+def _checked(source: str, wanted: set[str]) -> dict[str, ModelClass]:
+    """Split generated source into its classes; anything but the wanted declarations is an error of ours."""
+    tree = ast.parse(source)
+    lines = source.encode().split(b"\n")
+    found: dict[str, ModelClass] = {}
+    for statement in tree.body:
+        if not isinstance(statement, ast.ClassDef) or statement.name == _ROOT:
+            continue
+        uses = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+        uses |= {
+            n.value
+            for n in ast.walk(statement)
+            if isinstance(n, ast.Constant) and isinstance(n.value, str) and n.value in wanted
+        }
+        _assert_declares(statement)
+        text = b"\n".join(lines[statement.lineno - 1 : statement.end_lineno]).decode()
+        found[statement.name] = ModelClass(
+            statement.name, text, frozenset(uses & (wanted | _TYPING | _PYDANTIC | {"Model"}))
+        )
+    if set(found) != wanted:
+        odd = sorted(set(found) ^ wanted)
+        raise AssertionError(f"datamodel-code-generator did not write exactly the classes asked for: {odd[:8]}")
+    return found
+
+
+def _assert_declares(class_: ast.ClassDef) -> None:
+    """Hold that a class is made of annotated fields and a model_config, and calls nothing but Field and ConfigDict."""
+    for statement in class_.body:
+        if not isinstance(statement, ast.AnnAssign | ast.Assign | ast.Pass):
+            raise AssertionError(f"{class_.name}: unexpected {type(statement).__name__} in generated code")
+    for node in ast.walk(class_):
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _PYDANTIC):
+            raise AssertionError(f"{class_.name}: unexpected call in generated code")
+        if isinstance(node, ast.Attribute | ast.Lambda | ast.Await | ast.JoinedStr):
+            raise AssertionError(f"{class_.name}: unexpected {type(node).__name__} in generated code")

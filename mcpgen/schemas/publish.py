@@ -1,0 +1,189 @@
+"""Turns shapes into the JSON Schemas that the model sees.
+
+What clients can take decides the form: references are inlined and recursion is cut, bounds are inclusive, there is no
+boolean schema, no type array and no title. See "What the model sees" in the design notes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .shapes import Key, Place, Schemas, Shape, fits, is_number, same
+
+__all__ = ["TooLarge", "clean", "define", "publish"]
+
+
+class TooLarge(Exception):
+    """An inlined schema passed its bound: references multiply."""
+
+
+def publish(
+    schemas: Schemas, place: Place | Shape, names: Mapping[Key, str] | None = None, *, room: int = 0
+) -> dict[str, Any]:
+    """Return the schema of `place` as the model sees it.
+
+    Without `names` every reference is inlined and recursion is cut; with `names`, which says of the keys of `$defs`
+    what they are called, those keys stay references. Errors: `Defect`, and `TooLarge` when the result is sure to be
+    larger than `room` bytes (0: no bound).
+    """
+    return _Publisher(schemas, names, room).of(place)
+
+
+def define(schemas: Schemas, names: Mapping[Key, str]) -> dict[str, Any]:
+    """Return the `$defs` for `names`."""
+    writer = _Publisher(schemas, names)
+    return {name: writer.of(Place(key), root=True) for key, name in sorted(names.items(), key=lambda item: item[1])}
+
+
+class _Publisher:
+    """Writes one published schema; knows the way it came, to cut recursion."""
+
+    def __init__(self, schemas: Schemas, names: Mapping[Key, str] | None, room: int = 0) -> None:
+        self._schemas = schemas
+        self._names = names
+        self._path: list[Key] = []
+        self._room = room
+        self._written = 0
+
+    def of(self, place: Place | Shape, root: bool = False) -> dict[str, Any]:
+        if isinstance(place, Shape):
+            return self._write(place)
+        if self._names is not None and place.key in self._names and not root:
+            out: dict[str, Any] = {"$ref": f"#/$defs/{self._names[place.key]}"}
+            if place.description:
+                out["description"] = clean(place.description)
+            return out
+        shape = self._schemas.shape(place)
+        if self._names is None and place.key in self._path:
+            return self._cut(shape)
+        self._path.append(place.key)
+        try:
+            return self._write(shape)
+        finally:
+            self._path.pop()
+
+    def _cut(self, shape: Shape) -> dict[str, Any]:
+        """Return the end of a recursion: the shape without what would lead on."""
+        out: dict[str, Any] = {}
+        if shape.type == "object":
+            out["type"] = "object"
+            simple = {n: p for n, p in shape.properties.items() if not self._leads_back(p) and p.key not in self._path}
+            if simple:
+                out["properties"] = {n: self.of(p) for n, p in _ordered(simple, shape.required)}
+            wanted = sorted(n for n in shape.required if n in simple)
+            if wanted:
+                out["required"] = wanted
+            left = sorted(set(shape.properties) - set(simple))
+            if left:
+                out["description"] = f"May hold {', '.join(f'`{n}`' for n in left)} again, nested in the same way."
+        elif shape.type == "array":
+            out = {"type": "array", "items": {}, "description": "Nested in the same way again."}
+        else:
+            out["description"] = "Nested in the same way again."
+        return out
+
+    def _leads_back(self, place: Place) -> bool:
+        """Tell whether `place` reaches one of the keys on the way to it."""
+        seen: set[Key] = set()
+        todo = [place]
+        path = set(self._path)
+        while todo:
+            at = todo.pop()
+            if at.key in path:
+                return True
+            if at.key not in seen:
+                seen.add(at.key)
+                todo += self._schemas.children(self._schemas.shape(at))
+        return False
+
+    def _write(self, shape: Shape) -> dict[str, Any]:
+        self._written += 10 + min(len(shape.description), 1000) + sum(len(n) + 6 for n in shape.properties)
+        if self._room and self._written > self._room:
+            raise TooLarge
+        out: dict[str, Any] = {}
+        if shape.type == "union":
+            members = [self.of(m) for m in shape.members]
+            out["oneOf" if shape.exclusive else "anyOf"] = members
+        elif shape.enum is not None:
+            if shape.type:
+                out["type"] = shape.type
+            out["enum"] = list(shape.enum)
+        elif shape.type:
+            out["type"] = shape.type
+        if shape.format and shape.type in ("string", "integer", "number"):
+            if shape.format in ("binary", "byte", "base64"):
+                out["contentEncoding"] = "base64"
+            else:
+                out["format"] = shape.format
+        out.update(shape.limits)
+        if shape.type == "array":
+            if shape.prefix:
+                out["prefixItems"] = [self.of(p) for p in shape.prefix]
+            out["items"] = self.of(shape.items) if shape.items is not None else {}
+        if shape.type == "object":
+            if shape.properties:
+                out["properties"] = {n: self.of(p) for n, p in _ordered(shape.properties, shape.required)}
+            if shape.required:
+                out["required"] = sorted(shape.required)
+            if shape.extra is False:
+                out["additionalProperties"] = False
+            elif isinstance(shape.extra, Place):
+                out["additionalProperties"] = self.of(shape.extra)
+        for name, value in shape.rest.items():
+            out[name] = self._rest(value)
+        if shape.nullable:
+            if "oneOf" in out and not (set(out) - {"oneOf"}):
+                out = {"anyOf": [out, {"type": "null"}]}
+            elif "anyOf" in out and not (set(out) - {"anyOf"}):
+                out["anyOf"] = [*out["anyOf"], {"type": "null"}]
+            elif out:
+                out = {"anyOf": [out, {"type": "null"}]}
+        words = {}
+        if shape.description:
+            words["description"] = clean(shape.description)
+        if shape.default is not None and self._plain_default(shape):
+            words["default"] = shape.default
+        return {**words, **out} if words else out
+
+    def _rest(self, value: Any) -> Any:
+        if isinstance(value, Place):
+            return self.of(value)
+        if isinstance(value, dict):
+            return {k: self._rest(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._rest(v) for v in value]
+        return value
+
+    def _plain_default(self, shape: Shape) -> bool:
+        """Tell whether a default may be told: it must be of the type, and small."""
+        value = shape.default
+        if shape.enum is not None:
+            return any(same(value, v) for v in shape.enum)
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if shape.type in ("string", "integer", "number", "boolean"):
+            low, high = shape.limits.get("minimum", -math.inf), shape.limits.get("maximum", math.inf)
+            if not fits(value, shape.type) or (is_number(value) and not low <= value <= high):
+                return False
+            return not (isinstance(value, str) and len(value) > 200)
+        return shape.type == "array" and isinstance(value, list) and not value
+
+
+def _ordered(properties: Mapping[str, Place], required: frozenset[str]) -> list[tuple[str, Place]]:
+    """Required properties first, each group by name: an addition upstream moves nothing."""
+    return sorted(properties.items(), key=lambda item: (item[0] not in required, item[0]))
+
+
+def clean(text: str, limit: int = 1000) -> str:
+    """Return text of the document as one the model may read: no control or direction characters, bounded."""
+    kept = "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n").replace("\t", " "))
+    kept = re.sub(r"[ ]*\n[ ]*", "\n", re.sub(r"[ ]{2,}", " ", kept)).strip()
+    kept = re.sub(r"\n{3,}", "\n\n", kept)
+    if len(kept) <= limit:
+        return kept
+    cut = kept[: limit - 1]
+    end = max(cut.rfind(". "), cut.rfind("\n"))
+    return (cut[: end + 1].rstrip() if end > limit // 2 else cut.rstrip()) + "…"

@@ -1,0 +1,714 @@
+"""Turns the JSON Schemas of a document into shapes, from which the published schemas and the models are written.
+
+A *shape* is what one place of the document admits as an argument, with references followed, `allOf` merged, the
+dialects of OpenAPI 3.0 and 3.1 made one, and read-only properties gone. Shapes form a graph: an object's shape names
+its properties' places and not their shapes, so that recursion is an ordinary cycle and depth costs no stack.
+
+Sources: JSON Schema 2020-12 core and validation; OpenAPI 3.0.4 and 3.1.1, "Schema Object".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeGuard
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+from ..spec import Spec, Unresolved, escape
+
+__all__ = [
+    "Contradiction",
+    "Defect",
+    "Key",
+    "Place",
+    "Schemas",
+    "Shape",
+    "checkable_pattern",
+    "fits",
+    "is_number",
+    "same",
+]
+
+_BASE = "\0base"
+"""Marks a part of a place that stands for the node there without its combinators."""
+
+_COMBINATIONS = 64
+
+_TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+
+_SCALAR_KEYWORDS = {
+    "string": ("minLength", "maxLength", "pattern"),
+    "number": ("minimum", "maximum", "multipleOf"),
+    "integer": ("minimum", "maximum", "multipleOf"),
+    "array": ("minItems", "maxItems", "uniqueItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+
+_IMPLIED = {
+    "properties": "object",
+    "required": "object",
+    "additionalProperties": "object",
+    "patternProperties": "object",
+    "minProperties": "object",
+    "maxProperties": "object",
+    "items": "array",
+    "prefixItems": "array",
+    "minItems": "array",
+    "maxItems": "array",
+    "uniqueItems": "array",
+    "minLength": "string",
+    "maxLength": "string",
+    "pattern": "string",
+    "minimum": "number",
+    "maximum": "number",
+    "exclusiveMinimum": "number",
+    "exclusiveMaximum": "number",
+    "multipleOf": "number",
+}
+
+_SUBSCHEMAS = ("not", "if", "then", "else", "contains", "propertyNames")
+"""Keywords that pydantic cannot say; the published schema keeps them and the server checks them there."""
+
+
+class Defect(Exception):
+    """A place of the document that cannot be represented faithfully; costs the operations that use it."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        super().__init__(f"{reason} (at {pointer})")
+        self.pointer = pointer
+        self.reason = reason
+
+
+class Contradiction(Defect):
+    """Parts of one place that no value satisfies together."""
+
+
+Flat = tuple[str, dict[str, Any]]
+"""A plain node and its pointer."""
+
+Union = tuple[str, list[str]]
+"""`oneOf` or `anyOf`, and the pointers of the branches."""
+
+Key = tuple[str, ...]
+"""The places whose schemas a value must all satisfy, as JSON pointers."""
+
+
+class Place(NamedTuple):
+    """A use of a schema: which one, and what is said about it there."""
+
+    key: Key
+    description: str = ""
+    default: Any = None
+
+
+@dataclass(slots=True)
+class Shape:
+    """What one place admits. `type` is "" for anything, "union" when `members` decide."""
+
+    key: Key
+    type: str = ""
+    nullable: bool = False
+    description: str = ""
+    default: Any = None
+    format: str = ""
+    enum: list[Any] | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
+    items: Place | None = None
+    prefix: tuple[Place, ...] = ()
+    properties: dict[str, Place] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    extra: Place | bool = True
+    members: tuple[Shape | Place, ...] = ()
+    exclusive: bool = False
+    """A union whose members exclude each other (`oneOf`)."""
+    rest: dict[str, Any] = field(default_factory=dict)
+    """Keywords that pydantic cannot say; their subschemas are places."""
+
+    @property
+    def is_class(self) -> bool:
+        return self.type == "object" and bool(self.properties)
+
+
+def checkable_pattern(pattern: str) -> bool:
+    """Tell whether pydantic's engine takes `pattern`: it runs in linear time and knows no look-around."""
+    if len(pattern) > 1000:
+        return False
+    try:
+        SchemaValidator(core_schema.str_schema(pattern=pattern))
+    except SchemaError:
+        return False
+    return True
+
+
+def _publishable_pattern(pattern: str) -> bool:
+    """Tell whether `pattern` is a regular expression of ECMA-262, which is what JSON Schema's `pattern` holds."""
+    if len(pattern) > 1000 or re.search(r"\(\?[imsxuP>]|\\[AZz](?![A-Za-z])|\[\[:|[*+?}]\+", pattern):
+        return False
+    if checkable_pattern(pattern):
+        return True
+    try:
+        re.compile(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", pattern))
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _type_name(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "integer" if value.is_integer() else "number"
+    return "array" if isinstance(value, list) else "object" if isinstance(value, dict) else "string"
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def same(a: Any, b: Any) -> bool:
+    """JSON equality: 1 and 1.0 are equal, 1 and true are not."""
+    return a == b and (isinstance(a, bool) == isinstance(b, bool))
+
+
+def fits(value: Any, type_: str) -> bool:
+    """Tell whether a JSON value is of a JSON Schema type."""
+    name = _type_name(value)
+    return name == type_ or (type_ == "number" and name == "integer")
+
+
+class Schemas:
+    """The shapes of one document, made when asked for and kept."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._modern = not spec.version.startswith("3.0")
+        self._shapes: dict[Key, Shape] = {}
+        self._open: set[Key] = set()
+        self._patterns: dict[str, bool] = {}
+
+    # -- places ------------------------------
+
+    def place(self, pointer: str) -> Place:
+        """Return the use of a schema that stands at `pointer`. Errors: `Defect`."""
+        node = self._node(pointer)
+        note = default = None
+        if isinstance(node, dict):
+            note, default = node.get("description"), node.get("default")
+        return Place(self._key(pointer, node), note if isinstance(note, str) else "", default)
+
+    def anything(self, pointer: str) -> Place:
+        """Return the place of a schema that is not there: it admits everything."""
+        key = (f"{pointer}/schema",)
+        self._shapes.setdefault(key, Shape(key))
+        return Place(key)
+
+    def shape(self, place: Place) -> Shape:
+        """Return what `place` admits. Errors: `Defect`."""
+        known = self._shapes.get(place.key)
+        if known is None:
+            if place.key in self._open:
+                raise Contradiction(place.key[0].removesuffix(_BASE), "the schema consists of itself")
+            self._open.add(place.key)
+            try:
+                known = self._make(place.key)
+            finally:
+                self._open.discard(place.key)
+            self._shapes[place.key] = known
+        if place.description or place.default is not None:
+            return replace(
+                known,
+                description=place.description or known.description,
+                default=known.default if place.default is None else place.default,
+            )
+        return known
+
+    def _node(self, pointer: str) -> Any:
+        try:
+            return self._spec.resolve(pointer.removesuffix(_BASE))
+        except Unresolved as error:
+            raise Defect(error.pointer, error.reason) from error
+
+    def _key(self, pointer: str, node: Any) -> Key:
+        """References that add nothing to their target are the target, so that both are one shape."""
+        if isinstance(node, dict) and "$ref" in node and not (self._modern and self._constrains(node, but=("$ref",))):
+            return (self._target(node, pointer),)
+        return (pointer,)
+
+    @staticmethod
+    def _constrains(node: Mapping[str, Any], but: tuple[str, ...] = ()) -> bool:
+        inert = {"description", "title", "example", "examples", "default", "deprecated", "externalDocs", "xml"}
+        inert |= {"$comment", "$id", "$schema", "$anchor", "$defs", "definitions", "discriminator", "nullable"}
+        return any(k not in inert and k not in but and not k.startswith("x-") for k in node)
+
+    # -- making a shape ------------------------------
+
+    def _make(self, key: Key) -> Shape:
+        flat, unions, nullable = self._flatten(key)
+        shape = self._merge(key, flat)
+        if nullable is not None:
+            shape.nullable = nullable and shape.type != "null"
+        choices = [u for u in unions if not self._only_constrains(u[1])]
+        for kind, branches in (u for u in unions if u not in choices):
+            shape.rest.setdefault("allOf", []).append({kind: [self.place(b) for b in branches]})
+            shape.type = shape.type or "object"
+        return self._union(key, shape, flat, choices) if choices else shape
+
+    def _flatten(self, key: Key) -> tuple[list[Flat], list[Union], bool | None]:
+        """Return the plain nodes of `key` (references followed, `allOf` opened), its unions, and whether null fits.
+
+        The last is None when no part has an opinion of its own.
+        """
+        flat: list[Flat] = []
+        unions: list[Union] = []
+        opinions: list[bool] = []
+        seen: set[str] = set()
+        todo: list[tuple[str, tuple[str, ...]]] = [(pointer, ()) for pointer in reversed(key)]
+        while todo:
+            pointer, above = todo.pop()
+            bare = pointer.endswith(_BASE)
+            at = pointer.removesuffix(_BASE)
+            if at in above:
+                raise Contradiction(at, "`allOf` and references lead back to this schema itself")
+            if pointer in seen:
+                continue
+            seen.add(pointer)
+            node = self._node(at)
+            if node is True:
+                continue
+            if node is False:
+                raise Contradiction(at, "the schema `false` admits nothing")
+            if not isinstance(node, dict):
+                raise Defect(at, f"a schema must be an object, this is {json.dumps(node)[:40]}")
+            if "$ref" in node and not bare:
+                todo.append((self._target(node, at), (*above, at)))
+                if not self._modern:
+                    continue
+            parts = node.get("allOf")
+            if isinstance(parts, list) and not bare:
+                todo += [(f"{at}/allOf/{i}", (*above, at)) for i in reversed(range(len(parts)))]
+            if node.get("nullable") is True or node.get("x-nullable") is True:
+                opinions.append(True)
+            elif isinstance(node.get("type"), str) and node["type"] != "null":
+                opinions.append(False)
+            flat.append((at, node))
+            for kind in () if bare else ("oneOf", "anyOf"):
+                branches = node.get(kind)
+                if isinstance(branches, list) and branches:
+                    unions.append((kind, [f"{at}/{kind}/{i}" for i in range(len(branches))]))
+        if flat and flat[0][0] == key[0] and flat[0][1].get("nullable") is True:
+            return flat, unions, True  # `nullable` beside `allOf` speaks for the whole
+        return flat, unions, all(opinions) if opinions else None
+
+    def _target(self, node: Mapping[str, Any], at: str) -> str:
+        try:
+            return self._spec.deref({"$ref": node["$ref"]}, at)[1]
+        except Unresolved as error:
+            raise Defect(error.pointer, error.reason) from error
+
+    def _only_constrains(self, branches: list[str]) -> bool:
+        """Tell whether branches say only which properties must be there: a constraint, not a choice of shapes."""
+        for branch in branches:
+            node = self._node(branch)
+            if not isinstance(node, dict) or ("required" not in node and "not" not in node):
+                return False
+            if self._constrains(node, but=("required", "not", "type")) or node.get("type", "object") != "object":
+                return False
+        return True
+
+    def _merge(self, key: Key, flat: list[Flat]) -> Shape:
+        """Return the conjunction of plain nodes, combinators aside."""
+        shape = Shape(key)
+        types: set[str] | None = None
+        implied = ""
+        for at, node in flat:
+            if not shape.description and isinstance(node.get("description"), str):
+                shape.description = node["description"]
+            if shape.default is None:
+                shape.default = node.get("default")
+            if not shape.format and isinstance(node.get("format"), str):
+                shape.format = node["format"]
+            own = self._types(at, node)
+            if own is not None:
+                types = own if types is None else _meet(types, own)
+            if not implied:
+                implied = next((t for k, t in _IMPLIED.items() if k in node), "")
+            self._limits(shape, node)
+            self._enum(shape, at, node)
+        shape.default = flat[0][1].get("default", shape.default) if flat else None
+        self._object(shape, flat)
+        self._array(shape, flat)
+        self._rest(shape, flat)
+        if types is not None and not types:
+            raise Contradiction(flat[0][0], "the types of its parts exclude each other")
+        return self._typed(shape, types, implied, flat[0][0] if flat else key[0])
+
+    def _types(self, at: str, node: Mapping[str, Any]) -> set[str] | None:
+        stated = node.get("type")
+        if stated is None:
+            return None
+        names = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else [stated]
+        if names == ["file"]:
+            names = ["string"]
+        wrong = [n for n in names if n not in _TYPES]
+        if wrong or not names:
+            raise Defect(f"{at}/type", f"{json.dumps(stated)[:60]} is no JSON Schema type")
+        types = set(names)
+        if node.get("nullable") is True or node.get("x-nullable") is True:
+            types.add("null")
+        return types
+
+    def _limits(self, shape: Shape, node: Mapping[str, Any]) -> None:
+        """Tighten the limits of `shape` by those of `node`; exclusive bounds become the next inclusive ones."""
+        limits = shape.limits
+
+        def tighten(name: str, value: float, lower: bool) -> None:
+            old = limits.get(name)
+            limits[name] = value if old is None else (max(old, value) if lower else min(old, value))
+
+        for name in ("minLength", "minItems", "minProperties", "maxLength", "maxItems", "maxProperties"):
+            value = node.get(name)
+            if is_number(value) and value >= 0 and value == int(value):
+                tighten(name, int(value), name.startswith("min"))
+        whole = node.get("type") == "integer"
+        for name, exclusive, up in (("minimum", "exclusiveMinimum", True), ("maximum", "exclusiveMaximum", False)):
+            bound, strict = node.get(name), node.get(exclusive)
+            if is_number(bound) and math.isfinite(bound):
+                tighten(name, _beyond(bound, up, whole) if strict is True else bound, up)
+            if is_number(strict) and math.isfinite(strict):
+                tighten(name, _beyond(strict, up, whole), up)
+        step = node.get("multipleOf")
+        if is_number(step) and step > 0:
+            old = limits.get("multipleOf", step)
+            limits["multipleOf"] = math.lcm(step, old) if isinstance(step, int) and isinstance(old, int) else step
+        if node.get("uniqueItems") is True:
+            limits["uniqueItems"] = True
+        pattern = node.get("pattern")
+        if isinstance(pattern, str) and self._pattern(pattern):
+            if limits.get("pattern", pattern) != pattern:
+                shape.rest.setdefault("allOf", []).append({"pattern": pattern})
+            else:
+                limits["pattern"] = pattern
+
+    def _pattern(self, pattern: str) -> bool:
+        if pattern not in self._patterns:
+            self._patterns[pattern] = _publishable_pattern(pattern)
+        return self._patterns[pattern]
+
+    @staticmethod
+    def _enum(shape: Shape, at: str, node: Mapping[str, Any]) -> None:
+        stated = node.get("enum")
+        values = list(stated) if isinstance(stated, list) and stated else None
+        if "const" in node:
+            const = node["const"]
+            values = [const] if values is None else [v for v in values if same(v, const)]
+        if values is None:
+            return
+        if shape.enum is not None:
+            values = [v for v in shape.enum if any(same(v, w) for w in values)]
+        unique: list[Any] = []
+        seen: set[str] = set()
+        for value in values:
+            text = json.dumps(value, sort_keys=True)
+            if text not in seen:
+                seen.add(text)
+                unique.append(value)
+        if not unique:
+            raise Contradiction(at, "no value is left in its `enum`")
+        shape.enum = unique
+
+    def _object(self, shape: Shape, flat: list[Flat]) -> None:
+        parts: dict[str, list[str]] = {}
+        closed: list[tuple[str, set[str]]] = []
+        extras: list[str] = []
+        required: set[str] = set()
+        for at, node in flat:
+            properties = node.get("properties")
+            names = set()
+            if isinstance(properties, dict):
+                for name in properties:
+                    parts.setdefault(name, []).append(f"{at}/properties/{escape(name)}")
+                    names.add(name)
+            if isinstance(node.get("required"), list):
+                required |= {r for r in node["required"] if isinstance(r, str)}
+            more = node.get("additionalProperties", node.get("unevaluatedProperties", True))
+            if more is False and not isinstance(node.get("patternProperties"), dict):
+                closed.append((at, names))
+            elif isinstance(more, dict) and more:
+                where = "additionalProperties" if "additionalProperties" in node else "unevaluatedProperties"
+                extras.append(f"{at}/{where}")
+        for at, names in closed:
+            # `additionalProperties: false` in one part of an allOf forbids what the others declare
+            if "unevaluatedProperties" in self._node(at):
+                continue
+            for name in [n for n in parts if n not in names]:
+                if name in required:
+                    raise Contradiction(at, f"`{name}` is required by one part of `allOf` and forbidden by another")
+                del parts[name]
+        for name in sorted(parts):
+            place = self._conjunction(parts[name])
+            if place is None:  # read-only, or `false`
+                required.discard(name)
+                continue
+            shape.properties[name] = place
+        shape.required = frozenset(required)
+        if closed:
+            shape.extra = False
+            missing = required - shape.properties.keys()
+            if missing:
+                raise Contradiction(closed[0][0], f"`{min(missing)}` is required but not allowed")
+        elif extras:
+            shape.extra = self._conjunction(extras) or True
+
+    def _conjunction(self, pointers: list[str]) -> Place | None:
+        """Return the place that satisfies all of `pointers`; None where the document's reader may not write."""
+        keys: list[str] = []
+        note = ""
+        default = None
+        for pointer in pointers:
+            node = self._node(pointer)
+            if node is None:
+                raise Defect(pointer, "a schema must be an object, this is null")
+            place = self.place(pointer)
+            if self._read_only(node, place.key) or node is False:
+                return None
+            keys += [k for k in place.key if k not in keys]
+            note = note or place.description
+            default = place.default if default is None else default
+        return Place(tuple(keys), note, default)
+
+    def _read_only(self, node: Any, key: Key) -> bool:
+        if isinstance(node, dict) and node.get("readOnly") is True:
+            return True
+        target = self._node(key[0])
+        return isinstance(target, dict) and target.get("readOnly") is True
+
+    def _array(self, shape: Shape, flat: list[Flat]) -> None:
+        items = [f"{at}/items" for at, node in flat if isinstance(node.get("items"), dict | bool)]
+        if any(node.get("items", 0) is None for _, node in flat):
+            raise Defect(f"{flat[0][0]}/items", "a schema must be an object, this is null")
+        if items:
+            shape.items = self._conjunction(items)
+            if shape.items is None:
+                shape.items = None if self._node(items[0]) is not False else Place((items[0],))
+        for at, node in flat:
+            stated = node.get("prefixItems")
+            if isinstance(stated, list) and not shape.prefix:
+                shape.prefix = tuple(self.place(f"{at}/prefixItems/{i}") for i in range(len(stated)))
+
+    def _rest(self, shape: Shape, flat: list[Flat]) -> None:
+        for at, node in flat:
+            for name in _SUBSCHEMAS:
+                if isinstance(node.get(name), dict | bool) and name not in shape.rest:
+                    shape.rest[name] = self.place(f"{at}/{name}")
+            for name in ("patternProperties", "dependentSchemas"):
+                if isinstance(node.get(name), dict):
+                    chosen = {n: self.place(f"{at}/{name}/{escape(n)}") for n in sorted(node[name])}
+                    if name == "patternProperties":
+                        chosen = {n: p for n, p in chosen.items() if self._pattern(n)}
+                    if chosen:
+                        shape.rest.setdefault(name, chosen)
+            needs = node.get("dependentRequired")
+            if isinstance(needs, dict):
+                known = {k: sorted(map(str, v)) for k, v in sorted(needs.items()) if isinstance(v, list)}
+                shape.rest.setdefault("dependentRequired", known)
+            for name in ("minContains", "maxContains"):
+                if isinstance(node.get(name), int):
+                    shape.rest.setdefault(name, node[name])
+
+    def _typed(self, shape: Shape, types: set[str] | None, implied: str, at: str) -> Shape:
+        """Give `shape` its type, and keep of its limits those that speak about that type."""
+        if shape.enum is not None:
+            if types is not None:
+                fitting = [v for v in shape.enum if any(fits(v, t) for t in types)]
+                if not any(v is not None for v in fitting) and "null" not in types:
+                    raise Contradiction(at, f"no value of its `enum` is of its type {'/'.join(sorted(types))}")
+                shape.enum = fitting
+            kinds = {_type_name(v) for v in shape.enum if v is not None}
+            shape.nullable = None in shape.enum or bool(types and "null" in types)
+            shape.enum = [v for v in shape.enum if v is not None]
+            if not shape.enum:
+                return replace(shape, type="null", enum=None, nullable=False)
+            shape.type = kinds.pop() if len(kinds) == 1 else "number" if kinds == {"integer", "number"} else ""
+            if shape.type in ("object", "array"):
+                shape.type = ""
+            shape.limits = {}
+            return shape
+        if types is None:
+            types = {implied} if implied else set()
+        shape.nullable = "null" in types and len(types) > 1
+        real = [t for t in _TYPES if t in types and (t != "null" or len(types) == 1)]
+        if len(real) > 1 and set(real) != {"integer", "number"}:
+            members = []
+            for name in real:
+                one = replace(shape, type=name, nullable=False, description="", default=None)
+                one.limits = {k: v for k, v in shape.limits.items() if k in _SCALAR_KEYWORDS.get(name, ())}
+                if name != "object":
+                    one = replace(one, properties={}, required=frozenset(), extra=True, rest={})
+                members.append(one)
+            whole = Shape(shape.key, "union", shape.nullable, shape.description, shape.default)
+            return replace(whole, members=tuple(members))
+        shape.type = "number" if len(real) > 1 else real[0] if real else ""
+        shape.limits = {k: v for k, v in shape.limits.items() if k in _SCALAR_KEYWORDS.get(shape.type, ())}
+        if shape.type == "integer":
+            for name, rounded in (("minimum", math.ceil), ("maximum", math.floor)):
+                if isinstance(shape.limits.get(name), float):
+                    shape.limits[name] = rounded(shape.limits[name])
+        return shape
+
+    def _union(
+        self,
+        key: Key,
+        base: Shape,
+        flat: list[Flat],
+        unions: list[Union],
+    ) -> Shape:
+        """Spread the base over the branches of its unions."""
+        loose = all(self._inert(node) for _, node in flat)
+        stem: Key = () if loose else tuple(at + _BASE for at, _ in flat)
+        count = math.prod(len(branches) for _, branches in unions)
+        if count > _COMBINATIONS:
+            raise Defect(unions[0][1][0], f"{count} combinations of `oneOf`/`anyOf` are more than can be told apart")
+        rows: list[Key] = [stem]
+        for _, branches in unions:
+            rows = [row + self.place(b).key for row in rows for b in branches]
+        members: list[Shape | Place] = []
+        nullable = base.nullable and not loose
+        failure: Contradiction | None = None
+        kept: set[Key] = set()
+        for row in rows:
+            row = tuple(dict.fromkeys(row))
+            try:
+                if row in self._open:
+                    continue  # a union that holds itself adds nothing
+                note = self._node(row[-1].removesuffix(_BASE))
+                shape = self.shape(Place(row))
+            except Contradiction as error:
+                failure = error
+                continue
+            if shape.type == "null":
+                nullable = True
+                continue
+            if not loose and shape.nullable and not base.nullable:
+                shape = replace(shape, nullable=False)
+            nullable = nullable or shape.nullable
+            if row not in kept:
+                kept.add(row)
+                words = note.get("description", "") if isinstance(note, dict) else ""
+                members.append(Place(row, words if isinstance(words, str) else ""))
+        if not members:
+            if nullable:
+                return Shape(key, "null", description=base.description)
+            raise failure or Contradiction(unions[0][1][0], "none of its branches can be satisfied")
+        if len(members) == 1 and isinstance(members[0], Place):
+            only = self.shape(Place(members[0].key))
+            return replace(
+                only,
+                nullable=nullable,
+                description=base.description or only.description,
+                default=only.default if base.default is None else base.default,
+            )
+        exclusive = any(kind == "oneOf" for kind, _ in unions)
+        return Shape(
+            key, "union", nullable, base.description, base.default, members=tuple(members), exclusive=exclusive
+        )
+
+    def _inert(self, node: Mapping[str, Any]) -> bool:
+        """Tell whether a node, its combinators aside, admits everything."""
+        combinators = ("allOf", "anyOf", "oneOf", "$ref")
+        if node.get("type") == "object" and not self._constrains(node, but=(*combinators, "type")):
+            return all(self._object_branches(node.get(kind)) for kind in ("anyOf", "oneOf") if kind in node)
+        return not self._constrains(node, but=combinators)
+
+    def _object_branches(self, branches: Any) -> bool:
+        return isinstance(branches, list) and all(
+            isinstance(b, dict) and ("$ref" in b or "properties" in b or b.get("type") == "object") for b in branches
+        )
+
+    # -- the graph ------------------------------
+
+    def shared(self, places: Iterable[Place]) -> tuple[Key, ...]:
+        """Return the keys that `places` reach more than once, or through themselves: what `$defs` is for."""
+        counts: dict[Key, int] = {}
+        todo = list(places)
+        while todo:
+            place = todo.pop()
+            shape = self.shape(place)
+            if shape.is_class or shape.type == "union":
+                counts[place.key] = counts.get(place.key, 0) + 1
+                if counts[place.key] > 1:
+                    continue
+            todo += self.children(shape)
+        return tuple(sorted(k for k, n in counts.items() if n > 1))
+
+    def children(self, shape: Shape) -> Iterator[Place]:
+        """Yield the places that `shape` names, subschemas of keywords aside."""
+        yield from shape.properties.values()
+        yield from shape.prefix
+        if shape.items is not None:
+            yield shape.items
+        if isinstance(shape.extra, Place):
+            yield shape.extra
+        for member in shape.members:
+            if isinstance(member, Place):
+                yield member
+            else:
+                yield from self.children(member)
+
+    def reachable(self, places: Iterable[Place]) -> dict[Key, Shape]:
+        """Return every shape that `places` lead to, themselves included. Errors: `Defect`."""
+        found: dict[Key, Shape] = {}
+        todo = list(places)
+        while todo:
+            place = todo.pop()
+            if place.key not in found:
+                shape = self.shape(Place(place.key))
+                found[place.key] = shape
+                todo += self.children(shape)
+                todo += _places(shape.rest)
+        return found
+
+    def recursive(self, key: Key) -> bool:
+        """Tell whether `key` is reached from itself without an object class in between (so it needs a name)."""
+        seen: set[Key] = set()
+        todo = list(self.children(self.shape(Place(key))))
+        while todo:
+            place = todo.pop()
+            if place.key == key:
+                return True
+            if place.key in seen:
+                continue
+            seen.add(place.key)
+            shape = self.shape(place)
+            if not shape.is_class:
+                todo += self.children(shape)
+        return False
+
+
+def _places(value: Any) -> list[Place]:
+    if isinstance(value, Place):
+        return [value]
+    if isinstance(value, dict):
+        return [p for v in value.values() for p in _places(v)]
+    return [p for v in value for p in _places(v)] if isinstance(value, list) else []
+
+
+def _beyond(bound: float, up: bool, whole: bool) -> float:
+    """Return the nearest inclusive bound beyond an exclusive one: the next integer, or the next double."""
+    if whole:
+        return math.floor(bound) + 1 if up else math.ceil(bound) - 1
+    return math.nextafter(bound, math.inf if up else -math.inf)
+
+
+def _meet(a: set[str], b: set[str]) -> set[str]:
+    both = a & b
+    if "integer" in a | b and "number" in a | b and "number" not in both:
+        both.add("integer")
+    return both

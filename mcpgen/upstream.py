@@ -1,0 +1,193 @@
+"""Turns the document's servers and security schemes into base URLs, credentials and environment variables.
+
+Sources: OpenAPI 3.1.1, "Server Object", "Security Scheme Object", "Security Requirement Object"; RFC 3986 section 5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from openapi_pydantic.v3.v3_1 import SecurityScheme, Server
+from pydantic import ValidationError
+
+from .config import AuthConfig, Config
+from .names import snake, words
+from .plan import Credential, Upstream, Variable
+from .problems import Problem
+from .schemas import clean
+from .spec import Spec, Unresolved, escape
+
+__all__ = ["Access"]
+
+Requirements = tuple[tuple[str, ...], ...]
+
+
+class Access:
+    """The ways to the API: filled while the operations are planned, because each may bring servers of its own."""
+
+    def __init__(self, spec: Spec, config: Config, prefix: str) -> None:
+        self.problems: list[Problem] = []
+        self.upstreams: dict[str, Upstream] = {}
+        self.credentials: dict[str, Credential] = {}
+        self.unsupported: dict[str, str] = {}
+        """Security schemes that the server cannot serve, with the reason."""
+        self.placements: set[tuple[str, str]] = {("header", "authorization")}
+        """Where credentials go (place, lower-case name): such parameters are never arguments."""
+        self._spec, self._config, self._prefix = spec, config, prefix
+        self._urls: dict[str, str] = {}
+        self._variables: dict[str, Variable] = {}
+        self._schemes()
+        self._default = self.upstream(spec.root.get("servers"), "#/servers")
+
+    # -- servers ------------------------------
+
+    def upstream(self, servers: Any, pointer: str) -> str:
+        """Return the key of the base URL that a list of Server Objects stands for: its first."""
+        stated = servers[0] if isinstance(servers, list) and servers else None
+        default = "#/servers"
+        if stated is None and pointer != default:
+            return ""
+        url, variables = self._server(stated, pointer)
+        if pointer == default and self._config.base_url:
+            url, variables = self._config.base_url, []
+        if not url:
+            hint = 'write `base_url = "https://api.example.com"` under [server] in mcpgen.toml, or set '
+            hint += f"{self._base_env('')} when the server starts"
+            self.problems.append(Problem("the document names no server", pointer=default, hint=hint))
+        if pointer == default:
+            key = ""
+        elif url in self._urls:
+            return self._urls[url]
+        else:
+            key = snake(urlsplit(url).netloc + urlsplit(url).path, "host")
+        self._urls.setdefault(url, key)
+        env = self._base_env(key)
+        parts = [f"env={env!r}"]
+        if variables:
+            inner = ", ".join(
+                f"Variable({v.name!r}, {v.default!r}, env={e!r}, enum={v.choices!r})" for e, v in variables
+            )
+            parts.append(f"variables=({inner},)")
+        self.upstreams[key] = Upstream(key, url, f"Upstream({', '.join([repr(url), *parts])})")
+        what = "The base URL of the API" if not key else f"The base URL that replaces {url}"
+        self._variables[env] = Variable(env, what + ".", required=not url, default=url if "{" not in url else "")
+        for name, variable in variables:
+            about = variable.description or f"`{variable.name}` in the base URL {url}."
+            self._variables[name] = Variable(name, about, default=variable.default, choices=variable.choices)
+        return key
+
+    def _base_env(self, key: str) -> str:
+        if not key and self._config.base_url_env:
+            return self._config.base_url_env
+        return f"{self._prefix}_BASE_URL" + (f"_{key.upper()}" if key else "")
+
+    def _server(self, stated: Any, pointer: str) -> tuple[str, list[tuple[str, Variable]]]:
+        """Return the URL template of a Server Object, and its variables by environment name."""
+        if stated is None:
+            return "", []
+        try:
+            server = Server.model_validate(stated)
+        except ValidationError as error:
+            where = "/".join(str(p) for p in error.errors()[0]["loc"])
+            self.problems.append(
+                Problem(f"the server is not usable: {where}: {error.errors()[0]['msg']}", f"{pointer}/0")
+            )
+            return "", []
+        url = server.url.strip()
+        variables = []
+        for name in re.findall(r"\{([^{}]*)\}", url):
+            known = (server.variables or {}).get(name)
+            if known is None:
+                self.problems.append(Problem(f"the server's variable `{name}` has no default", f"{pointer}/0/url"))
+                return "", []
+            choices = tuple(str(c) for c in known.enum or ())
+            about = clean(known.description or "", 200)
+            env = f"{self._prefix}_{snake(name).upper()}"
+            variables.append((env, Variable(name, about, default=str(known.default), choices=choices)))
+        if not re.match(r"https?://|\{", url):
+            # relative to where the document was, which is not known here
+            return "", []
+        return url.rstrip("/"), variables
+
+    # -- security ------------------------------
+
+    def _schemes(self) -> None:
+        components = self._spec.root.get("components")
+        schemes = components.get("securitySchemes") if isinstance(components, dict) else None
+        for name in sorted(schemes) if isinstance(schemes, dict) else ():
+            pointer = f"#/components/securitySchemes/{escape(name)}"
+            try:
+                node, _ = self._spec.deref(schemes[name], pointer)
+                scheme = SecurityScheme.model_validate(node)
+            except Unresolved as error:
+                self.unsupported[name] = error.reason
+                continue
+            except ValidationError as error:
+                first = error.errors()[0]
+                self.unsupported[name] = f"{'/'.join(str(p) for p in first['loc'])}: {first['msg']}"
+                continue
+            self._scheme(name, scheme, self._config.auth.get(name, AuthConfig()))
+
+    def _scheme(self, name: str, scheme: SecurityScheme, config: AuthConfig) -> None:
+        env = config.env or f"{self._prefix}_{snake(name, 'key').upper()}"
+        about = config.description or clean(scheme.description or "", 300)
+        kind = scheme.type
+        http = (scheme.scheme or "").lower()
+        if kind == "apiKey" and scheme.name and scheme.security_scheme_in in ("header", "query", "cookie"):
+            self._api_key(name, scheme.security_scheme_in, scheme.name, config.value or f"{{{env}}}", about)
+        elif kind == "http" and http == "basic":
+            user = config.username_env or f"{env}_USERNAME"
+            password = config.password_env or f"{env}_PASSWORD"
+            variables = (
+                Variable(user, about or "The user name for the API.", required=True),
+                Variable(password, "The password for the API; may be empty.", required=True, secret=True),
+            )
+            self.credentials[name] = Credential(name, "basic", f"Basic({user!r}, {password!r})", variables)
+        elif kind == "http" and http not in ("", "digest"):
+            word = "Bearer" if http == "bearer" else scheme.scheme or ""
+            about = about or f"The {word} credential for the API."
+            self._api_key(name, "header", "Authorization", config.value or f"{word} {{{env}}}", about)
+        elif kind in ("oauth2", "openIdConnect"):
+            env = config.env or (env if words(env)[-1] == "token" else f"{env}_TOKEN")
+            about = config.description or "An OAuth 2.0 access token for the API."
+            self._api_key(name, "header", "Authorization", config.value or f"Bearer {{{env}}}", about)
+        else:
+            self.unsupported[name] = f"the security scheme type {kind!r}{f' ({http})' if http else ''} is not supported"
+
+    def _api_key(self, name: str, place: str, header: str, value: str, about: str) -> None:
+        source = f"ApiKey({place!r}, {header!r}, {value!r})"
+        names = tuple(dict.fromkeys(re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", value)))
+        about = about or f"The credential that is sent as {place} `{header}`."
+        variables = tuple(Variable(n, about, required=True, secret=True) for n in names)
+        self.credentials[name] = Credential(name, place, source, variables)
+        self.placements.add((place, header.lower()))
+
+    def requirements(self, stated: Any) -> tuple[Requirements, str]:
+        """Return an OR of ANDs of scheme names, and why the operation cannot be called (empty when it can)."""
+        if not isinstance(stated, list) or not stated:
+            return (), ""
+        alternatives: list[tuple[str, ...]] = []
+        reason = ""
+        for item in stated:
+            if not isinstance(item, Mapping):
+                continue
+            missing = [n for n in item if n not in self.credentials]
+            if not missing:
+                alternatives.append(tuple(sorted(str(n) for n in item)))
+                continue
+            name = str(missing[0])
+            known = self.unsupported.get(name, "no security scheme of that name is declared")
+            reason = reason or f"it needs the credential `{name}`: {known}"
+        unique = tuple(dict.fromkeys(alternatives))
+        return unique, "" if unique else reason
+
+    def variables(self, used: set[str]) -> tuple[Variable, ...]:
+        """Return every variable that the server reads, given the schemes that its tools use."""
+        found = dict(self._variables)
+        for name in sorted(used):
+            for variable in self.credentials[name].variables:
+                found.setdefault(variable.name, variable)
+        return tuple(found[n] for n in sorted(found))
