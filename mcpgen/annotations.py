@@ -32,10 +32,10 @@ _BY_VERB = {
 
 _DESTRUCTIVE = frozenset(
     "archive cancel clear deactivate delete destroy detach disable disassociate dismiss drop erase expire flush kill "
-    "merge purge redact remove reset revoke rotate shutdown stop suspend terminate transfer unassign uninstall "
-    "unlink unpublish unsubscribe wipe".split()
+    "merge modify overwrite patch purge redact remove replace reset revoke rotate shutdown stop suspend terminate "
+    "transfer unassign uninstall unlink unpublish unsubscribe update wipe".split()
 )
-"""Verbs that take something away. A name counts when it starts with one of them."""
+"""Verbs that take something away or overwrite it. A name counts when it starts with one of them."""
 
 _READING = frozenset(
     "analyze calculate check compare compute count describe diff estimate evaluate explain fetch find "

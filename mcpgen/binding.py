@@ -180,7 +180,8 @@ class Binder:
 
     def _checked(self, site: Place) -> Shape:
         """Return the shape of `site` after reaching all that it leads to, so that defects show now."""
-        self._schemas.reachable([site])
+        if self._schemas.endless(site):
+            raise Defect(site.key[0], "a value of this schema must hold another of its kind, without end")
         return self._schemas.shape(site)
 
     # -- bodies ------------------------------

@@ -273,6 +273,128 @@ def _report_notes(plan: Plan) -> None:
             click.echo(f"    and {len(plan.notes) - 5} more: mcpgen list shows each with its operation")
 
 
+# -- init ------------------------------
+
+
+@main.command(short_help="Start a configuration for a document.")
+@click.argument("document", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--name", help="The folder under specs/; default: from the document's title.")
+def init(document: Path, name: str | None) -> None:
+    """Make specs/NAME/ with a copy of FILE and a commented mcpgen.toml that states what was inferred from it.
+
+    \b
+    Examples:
+      mcpgen init openapi.yaml
+      mcpgen init https-downloads/github.json --name github
+    """
+    from .config import Config
+    from .planner import plan as planned
+    from .render import starter
+    from .spec import load
+
+    _readable(document)
+    spec = load(document)
+    plan = planned(spec, Config(name=name or ""))
+    folder = Path("specs", plan.name)
+    target = folder / ("openapi.json" if document.suffix.lower() == ".json" else "openapi.yaml")
+    taken = [p for p in (target, folder / "mcpgen.toml") if p.exists()]
+    if taken:
+        raise Rejected(Problem("the file is there already", hint="choose another --name", file=str(p)) for p in taken)
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(document.read_bytes())
+    (folder / "mcpgen.toml").write_text(starter(plan), encoding="utf-8")
+    click.echo(f"{target}: {len(plan.tools)} operations, {len(plan.tags)} tags")
+    click.echo(f"{folder / 'mcpgen.toml'}: read it, then: mcpgen build {plan.name}")
+    _report_left_out(plan)
+
+
+# -- list ------------------------------
+
+
+@main.command("list", short_help="Show every operation, and the tool it becomes.")
+@click.argument("source", metavar="NAME|FILE")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array for other programs.")
+def list_(source: str, as_json: bool) -> None:
+    """Show every operation of a document: its tool, area, request, annotation and the reason for it, the size of its
+    entry in tools/list, or why it is no tool.
+
+    \b
+    Examples:
+      mcpgen list openapi.yaml
+      mcpgen list pagerduty --json | jq '.[] | select(.effect == "destructive") | .tool'
+    """
+    document, configuration = _document(source)
+    with _progress(source) as progress:
+        plan = _planned(document, configuration, progress)
+    rows = [*_tool_rows(plan), *_left_out_rows(plan)]
+    rows.sort(key=lambda r: (r["path"], r["method"]))
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    headings = ("tool", "area", "request", "effect", "bytes", "why")
+    table = [[_plain(str(c)).replace("\n", " ") for c in _cells(r)] for r in rows]
+    widths = [min(max(len(r[i]) for r in [list(headings), *table]), 100) for i in range(5)]
+    click.echo(
+        click.style("  ".join(h.ljust(w) for h, w in zip(headings, [*widths, 0], strict=True)).rstrip(), bold=True)
+    )
+    for cells in table:
+        line = "  ".join(c.ljust(w) for c, w in zip(cells, [*widths, 0], strict=True)).rstrip()
+        click.echo(click.style(line, fg=_COLOURS.get(cells[3])))
+    for note in plan.notes:
+        click.echo(f"{click.style('note', fg='yellow')}: {shown(note)}", err=True)
+
+
+_COLOURS = {"destructive": "red", "left out": "bright_black", "not selected": "bright_black"}
+
+
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    request = f"{row['method']} {row['path']}"
+    return row["tool"] or "-", row["area"], request, row["effect"], row["bytes"] or "", row["reason"]
+
+
+def _tool_rows(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "tool": t.name,
+            "area": t.area,
+            "operation": t.operation_id,
+            "method": t.method,
+            "path": t.path,
+            "effect": t.annotations.effect,
+            "reason": t.annotations.reason,
+            "bytes": len(json.dumps(t.entry(), ensure_ascii=False, separators=(",", ":")).encode()),
+            "selected": True,
+        }
+        for t in plan.tools
+    ]
+
+
+def _left_out_rows(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "tool": None,
+            "area": "",
+            "operation": o.operation_id,
+            "method": o.method,
+            "path": o.path,
+            "effect": "not selected" if o.chosen else "left out",
+            "reason": o.reason if o.chosen else f"{o.reason} (at {o.pointer})",
+            "bytes": 0,
+            "selected": False,
+        }
+        for o in plan.left_out
+    ]
+
+
+def _document(source: str) -> tuple[Path, Path | None]:
+    """Return the document and the configuration for a name under specs/ or a file."""
+    if Path("specs", source).is_dir() and Path(source).name == source:
+        document, configuration, _ = _source(source)
+        return document, configuration
+    _readable(Path(source))
+    return Path(source), None
+
+
 def shown(problem: Problem) -> str:
     """Return a problem as the terminal may show it: text of the document cannot move the cursor."""
     return _plain(str(problem))

@@ -1,4 +1,4 @@
-"""Turns a `Spec` into a local HTTP server that stands in for the vendor's API, because tools are tried before they meet it.
+"""Turns a `Spec` into a local HTTP server that stands in for the API, because tools are tried before they meet it.
 
 A request is held against the document (path, method, credentials, parameters, body) and refused with the place and the
 words of the violation; a right one is answered with an example of the document, else with a value sampled from the
@@ -16,10 +16,11 @@ import json
 import math
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import unquote, unquote_plus, urlsplit
+from urllib.parse import quote_plus, unquote, unquote_plus, urlsplit
 
 from mcpgen.spec import RawOperation, Spec, Unresolved
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 JsonSchema = dict[str, Any] | bool
 Definitions = Mapping[str, JsonSchema]
 
-# ------------------------------------------------------------------------------------------------- schemas of the document
+# ---------------------------------------------------------------------------------------------- schemas of the document
 
 _TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -150,9 +151,14 @@ class _Translator:
                     if key != "patternProperties" or self._compiles(str(name))
                 }
         for key in _ONE:
-            if key in node and not (place.opened and key in _CLOSING and node[key] is False):
-                if isinstance(node[key], dict | bool):
-                    out[key] = self._translate(node[key], _Place(place.at(key)), reached, notes)
+            if place.opened and key in _CLOSING and node.get(key) is False:
+                continue
+            if isinstance(node.get(key), dict | bool):
+                out[key] = self._translate(node[key], _Place(place.at(key)), reached, notes)
+        if out.get("additionalProperties") is False and node.keys() & {"$ref", "allOf", "anyOf", "oneOf"}:
+            # Vendors mean "and nothing else than what the branches declare" (protobuf's oneof comes out like this); by
+            # the letter nothing but the properties beside the keyword would be allowed.
+            out["unevaluatedProperties"] = out.pop("additionalProperties")
         for key in ("allOf", "anyOf", "oneOf", "prefixItems", "items"):
             branches = node.get(key)
             if not isinstance(branches, list) or not branches:
@@ -173,7 +179,7 @@ class _Translator:
         return out
 
     def _scalars(self, node: dict[str, Any], place: _Place, out: dict[str, Any], notes: list[str]) -> None:
-        """Copies the keywords without schemas inside; what 2020-12 would refuse is left out or brought into its form."""
+        """Copies the keywords that hold no schema; what 2020-12 would refuse is left out or brought into its form."""
         raw = node.get("type")
         types = [t for t in _TYPES if t in (raw if isinstance(raw, list) else [raw])]
         if types:
@@ -277,7 +283,7 @@ def _or_null(schema: dict[str, Any]) -> JsonSchema:
     return schema
 
 
-# ---------------------------------------------------------------------------------------------------------------- sampling
+# ------------------------------------------------------------------------------------------------------------- sampling
 
 _ROOM: Final = 3
 """How many objects deep optional properties are sampled; deeper ones are left out, which keeps an answer readable."""
@@ -324,11 +330,20 @@ def _filled(value: Any) -> Any:
     return "string" if value == "" else value
 
 
+_FORMATS: Final = {
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "url": "https://example.com/",
+    "byte": "c2FtcGxl",
+}
+"""Formats of OpenAPI documents that the library does not sample by itself."""
+
+
 def _draw(outline: JsonSchema) -> Any:
     import hypothesis
     from hypothesis_jsonschema import from_schema
 
     drawn: list[Any] = []
+    formats = {name: hypothesis.strategies.just(text) for name, text in _FORMATS.items()}
 
     @hypothesis.seed(0)
     @hypothesis.settings(
@@ -339,12 +354,17 @@ def _draw(outline: JsonSchema) -> Any:
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    @hypothesis.given(from_schema(outline, allow_x00=False, codec="ascii"))
+    @hypothesis.given(from_schema(outline, custom_formats=formats, allow_x00=False, codec="ascii"))
     def take(value: Any) -> None:
         drawn.append(value)
 
     take()
     return drawn[0]
+
+
+def _turned(branches: list[JsonSchema], first: int) -> list[JsonSchema]:
+    start = first % len(branches)
+    return branches[start:] + branches[:start]
 
 
 class _Outline:
@@ -371,18 +391,16 @@ class _Outline:
         self._size += 1
         if self._size > _LARGEST:
             room = 0
-        needed |= set(schema.get("required", []))
-        for sub in schema.get("allOf", []):
+        alternatives = [_turned(schema[key], self._branch) for key in ("anyOf", "oneOf") if schema.get(key)]
+        for sub in (schema, *schema.get("allOf", []), *(branches[0] for branches in alternatives)):
             if isinstance(sub, dict):
-                target = self._definitions[_name(sub)] if "$ref" in sub else sub
+                target = self._definitions[_name(sub)] if "$ref" in sub and sub is not schema else sub
                 needed |= set(target.get("required", [])) if isinstance(target, dict) else set()
         out = {k: v for k, v in schema.items() if k not in ("$ref", "examples", *_MANY, *_ONE, *_NAMED)}
         parts = [self.of(sub, room, trail, needed) for sub in schema.get("allOf", [])]
-        for key in ("anyOf", "oneOf"):
-            if branches := schema.get(key):
-                turned = branches[self._branch % len(branches) :] + branches[: self._branch % len(branches)]
-                possible = (p for sub in turned if (p := self.of(sub, room, trail, needed)) is not None)
-                parts.append(next(possible, None))
+        for branches in alternatives:
+            possible = (p for sub in branches if (p := self.of(sub, room, trail, needed)) is not None)
+            parts.append(next(possible, None))
         if "$ref" in schema:
             name = _name(schema)
             parts.append(None if name in trail else self.of(self._definitions[name], room, trail | {name}, needed))
@@ -392,11 +410,10 @@ class _Outline:
             out["type"] = next(t for t in types if t != "null")
         if not self._object(schema, out, room, trail, needed) or not self._array(schema, out, room, trail):
             return None
-        if parts:
-            if not out and len(parts) == 1:
-                out = {"allOf": parts} if isinstance(parts[0], bool) else parts[0]
-            else:
-                out["allOf"] = parts
+        if not out and len(parts) == 1 and isinstance(parts[0], dict):
+            out = parts[0]
+        elif parts:
+            out["allOf"] = parts
         return self._fix(schema, out) if self._fixed else out
 
     def _object(
@@ -444,12 +461,12 @@ class _Outline:
         return out
 
 
-# ------------------------------------------------------------------------------------------------------- from text to JSON
+# ---------------------------------------------------------------------------------------------------- from text to JSON
 
 
 @dataclass
 class _Shape:
-    """What a value may be, whatever branch of the schema it takes: decides how a text is read, never whether it is right."""
+    """What a value may be, whatever branch of the schema it takes: says how a text is read, not whether it is right."""
 
     types: set[str] = field(default_factory=set)
     properties: dict[str, list[JsonSchema]] = field(default_factory=dict)
@@ -565,7 +582,7 @@ _WORDS: Final = 300
 """A message repeats the value; of a large one the two ends say enough."""
 
 
-# -------------------------------------------------------------------------------------------------------------- operations
+# ----------------------------------------------------------------------------------------------------------- operations
 
 _IGNORED_HEADERS: Final = frozenset({"accept", "content-type", "authorization"})
 """Header parameters with these names mean nothing (OpenAPI 3.0.4, "Parameter Object")."""
@@ -618,7 +635,7 @@ class _Parameter:
             # Some clients encode the comma that separates; most servers do not see the difference.
             items = raw.split(",") if "," in raw else decode(raw).split(",")
         items = [decode(i).strip() if self.place == "header" else decode(i) for i in items]
-        if "array" in types or self.place == "query" and self.explode:
+        if "array" in types or (self.place == "query" and self.explode):
             return items if len(items) > 1 or "string" not in types else items[0]
         if all("=" in i for i in items):
             return dict(i.split("=", 1) for i in items)
@@ -646,7 +663,7 @@ class _Operation:
     """Schema by media type; None: the operation has no body."""
     body_required: bool
     security: list[dict[str, Any]]
-    answer: _Answer
+    """One of these has to be met, each name in it; empty: no credentials are needed."""
     notes: list[str]
 
 
@@ -670,7 +687,6 @@ class _Compiler:
             bodies,
             required,
             [s for s in security if isinstance(s, dict)] if isinstance(security, list) else [],
-            self._answer(raw),
             list(dict.fromkeys(notes)),
         )
 
@@ -738,7 +754,7 @@ class _Compiler:
         # A body that is declared but cannot be read may hold anything.
         return ({} if body else None), False
 
-    def _answer(self, raw: RawOperation) -> _Answer:
+    def answer(self, raw: RawOperation) -> _Answer:
         notes: list[str] = []
         found = list(self._members(raw.node.get("responses"), f"{raw.pointer}/responses", notes))
         rank = {key: _rank(key) for key, _, _ in found}
@@ -764,8 +780,8 @@ class _Compiler:
         sent = ("application/json" if is_json else "application/octet-stream") if wild else media_type
         for value in self._examples(content, at, notes):
             if not is_json:
-                body = value if isinstance(value, str) else _dump(value)
-                return _Answer(status, sent, body.encode("utf-8", "replace"), "example", tuple(notes))
+                text = value if isinstance(value, str) else _dump(value)
+                return _Answer(status, sent, text.encode("utf-8", "replace"), "example", tuple(notes))
             if isinstance(value, str) and checked and checked.problems(value, ""):
                 # JSON that the vendor wrote as a text.
                 parsed, reason = _json(value)
@@ -839,10 +855,505 @@ def _json(text: str | bytes) -> tuple[Any, str]:
 
 
 _FIXED: Final = {
-    "image": bytes.fromhex(
-        "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060"
-        "00000005000"
-        "1a5f645400000000049454e44ae426082"
-    ),
+    "image": b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==")
 }
 """A PNG of one transparent pixel; other media types that are not JSON are answered with the word "sample"."""
+
+
+# ----------------------------------------------------------------------------------------------------------- the server
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request and how it was answered.
+
+    `target` is path and query as they came; `operation` the operationId, else "GET /path/{id}", else None when no
+    operation fits; `problems` the reasons of a refusal; `source` where the body is from (see `_Answer`); `notes` what
+    the mock could not check or sample, and why.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    operation: str | None
+    status: int
+    problems: tuple[str, ...] = ()
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The line of the log; what the document or the request brought in cannot break it or steer a terminal."""
+        line = f"{self.status} {self.method} {self.target}"
+        if self.problems:
+            line += f": {'; '.join(self.problems)}"
+        elif self.operation:
+            line += f" ({self.operation}, {self.source})"
+        line += "".join(f" [{note}]" for note in self.notes)
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+@dataclass(frozen=True)
+class _Route:
+    pattern: re.Pattern[str]
+    loose: re.Pattern[str]
+    """The same with slashes in the last parameter: for GitHub's `/contents/{path}`."""
+    names: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    """A query that the path of the document holds: part of the address, not a parameter."""
+    bases: tuple[str, ...]
+    operation: RawOperation
+
+
+_SLASH: Final = "\0"
+"""Stands for an encoded slash while a path is taken apart."""
+
+
+class _Refusal(Exception):
+    def __init__(self, status: int, problems: list[str], headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.status = status
+        self.problems = problems
+        self.headers = headers
+        super().__init__("; ".join(problems))
+
+
+@dataclass
+class _Request:
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        values = [v for n, v in self.headers if n == name.lower()]
+        return ", ".join(values) if values else None
+
+    def cookies(self) -> dict[str, str]:
+        parts = (part.partition("=") for part in (self.header("cookie") or "").split(";"))
+        return {name.strip(): value.strip() for name, _, value in parts if name.strip()}
+
+
+class Mock:
+    """The API of `spec` on a local port. `requests` is the log, oldest first; `echo` is told every entry.
+
+    With `base_path_from_servers` the paths are below the path of the document's first server, as at the vendor's.
+    The same document gives the same answers, byte for byte.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        base_path_from_servers: bool = True,
+        echo: Callable[[Recorded], None] | None = None,
+    ) -> None:
+        self.requests: list[Recorded] = []
+        self._spec = spec
+        self._echo = echo
+        self._base = _base_path(spec.root.get("servers")) if base_path_from_servers else ""
+        self._routes = [_route(o, self._bases(o) if base_path_from_servers else ("",)) for o in spec.operations()]
+        self._routes.sort(key=lambda r: (not r.query, ["{" in part for part in r.operation.path.split("/")]))
+        self._compiler = _Compiler(spec)
+        self._operations: dict[str, _Operation] = {}
+        self._answers: dict[str, _Answer] = {}
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listens; returns the base URL with the base path and without a slash at its end. `OSError`: port in use."""
+        import uvicorn
+
+        class Server(uvicorn.Server):
+            def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+                return contextlib.nullcontext()  # signals belong to whoever runs the event loop
+
+        # Bound here, because uvicorn ends the process when the port is taken.
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        config = uvicorn.Config(
+            self, lifespan="off", log_config=None, access_log=False, ws="none", http="h11", timeout_graceful_shutdown=1
+        )
+        self._server = Server(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0.005)
+        if self._task.done():
+            self._task.result()
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{listener.getsockname()[1]}{self._base}"
+
+    async def stop(self) -> None:
+        """Closes the port; without effect when the server does not run."""
+        if self._server and self._task:
+            self._server.should_exit = True
+            await self._task
+        self._server = self._task = None
+
+    async def serve_forever(self) -> None:
+        """Returns when the server was stopped, by `stop` or by cancelling this."""
+        if self._task:
+            try:
+                await asyncio.shield(self._task)
+            finally:
+                await self.stop()
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """The ASGI application."""
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        raw_path = scope["raw_path"].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        pairs = (part.partition("=") for part in query.split("&") if part)
+        request = _Request(
+            scope["method"],
+            re.sub("(?i)%2f", _SLASH, raw_path),
+            [(unquote_plus(name), value) for name, _, value in pairs],
+            [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in scope["headers"]],
+            body,
+        )
+        target = f"{raw_path}?{query}" if query else raw_path
+        record, headers, content = await self._handle(request, target)
+        self.requests.append(record)
+        if self._echo:
+            self._echo(record)
+        sent = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        await send({"type": "http.response.start", "status": record.status, "headers": sent})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _handle(self, request: _Request, target: str) -> tuple[Recorded, list[tuple[str, str]], bytes]:
+        label: str | None = None
+        notes: list[str] = []
+
+        def record(status: int, problems: list[str], source: str) -> Recorded:
+            seen = tuple(request.headers)
+            said = tuple(dict.fromkeys(notes))
+            return Recorded(request.method, target, seen, request.body, label, status, tuple(problems), source, said)
+
+        try:
+            route, values = self._find(request)
+            label = operation_label(route.operation)
+            operation = self._operation(route.operation)
+            notes += operation.notes
+            await self._check(operation, route, request, values, notes)
+        except _Refusal as e:
+            content = _dump({"error": str(e), "problems": e.problems}).encode()
+            headers = [("content-type", "application/json"), ("content-length", str(len(content))), *e.headers]
+            return record(e.status, e.problems, ""), headers, b"" if request.method == "HEAD" else content
+        answer = self._answer(route.operation)
+        notes += answer.notes
+        headers = []
+        if answer.media_type:
+            # A key of `content` may be any text; only what is a media type may become a header.
+            fine = re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ -~]*)?", answer.media_type, re.ASCII)
+            headers.append(("content-type", answer.media_type if fine else "application/octet-stream"))
+        if answer.status not in (204, 304):
+            headers.append(("content-length", str(len(answer.body))))
+        return record(answer.status, [], answer.source), headers, answer.body
+
+    def _bases(self, operation: RawOperation) -> tuple[str, ...]:
+        """The base paths at which the operation answers: the mock's, and those of servers of its own."""
+        own = operation.node.get("servers", operation.item.get("servers"))
+        found = [self._base, *(_base_path([s]) for s in (own if isinstance(own, list) else ()))]
+        return tuple(dict.fromkeys(found))
+
+    def _operation(self, raw: RawOperation) -> _Operation:
+        if raw.pointer not in self._operations:
+            self._operations[raw.pointer] = self._compiler.operation(raw)
+        return self._operations[raw.pointer]
+
+    def _answer(self, raw: RawOperation) -> _Answer:
+        if raw.pointer not in self._answers:
+            self._answers[raw.pointer] = self._compiler.answer(raw)
+        return self._answers[raw.pointer]
+
+    def _find(self, request: _Request) -> tuple[_Route, dict[str, str]]:
+        """The route and the texts of its path parameters; refuses with 404 or 405."""
+        allowed: dict[str, None] = {}
+        for loose in (False, True):
+            for route in self._routes:
+                if loose and route.loose is route.pattern:
+                    continue
+                if any(pair not in ((n, unquote_plus(v)) for n, v in request.query) for pair in route.query):
+                    continue
+                for base in route.bases:
+                    if not request.path.startswith(f"{base}/"):
+                        continue
+                    path = request.path.removeprefix(base)
+                    if found := (route.loose if loose else route.pattern).fullmatch(path):
+                        if route.operation.method == request.method:
+                            return route, dict(zip(route.names, found.groups(), strict=True))
+                        allowed[route.operation.method] = None
+            if allowed:
+                methods = ", ".join(allowed)
+                reason = f"method: {request.method} is not one of {methods}"
+                raise _Refusal(405, [reason], (("allow", methods),))
+        reason = "path: the document has no such path"
+        if self._base and not request.path.startswith(f"{self._base}/"):
+            reason = f"path: the document's server has the base path {self._base}"
+        raise _Refusal(404, [reason])
+
+    async def _check(
+        self, operation: _Operation, route: _Route, request: _Request, values: dict[str, str], notes: list[str]
+    ) -> None:
+        """Refuses with 401 or 400 what the document does not allow."""
+        if missing := self._missing_credentials(operation, request):
+            raise _Refusal(401, [missing], (("www-authenticate", "Bearer"),))
+        problems: list[str] = []
+        checks: tuple[Callable[[], list[str]], ...] = (
+            lambda: _check_path(operation, values),
+            lambda: self._check_query(operation, route, request),
+            lambda: _check_headers(operation, request),
+        )
+        for check in checks:
+            try:
+                problems += check()
+            except Exception as e:
+                # A document may be wrong in ways nobody thought of; that must not refuse a right request.
+                notes.append(f"not checked: {type(e).__name__} {e}")
+        try:
+            problems += await _check_body(operation, request)
+        except Exception as e:  # as above
+            notes.append(f"body not checked: {type(e).__name__} {e}")
+        if problems:
+            raise _Refusal(400, problems)
+
+    def _missing_credentials(self, operation: _Operation, request: _Request) -> str:
+        """What is missing for every way to sign in; empty when one is complete. Only presence is looked at."""
+        wanted: list[str] = []
+        for requirement in operation.security:
+            missing = [m for name in requirement if (m := self._missing_credential(str(name), request))]
+            if not missing:
+                return ""
+            wanted.append(" and ".join(missing))
+        return f"credentials: {' or '.join(dict.fromkeys(wanted))} is required" if wanted else ""
+
+    def _missing_credential(self, name: str, request: _Request) -> str:
+        try:
+            at = _Place("#/components/securitySchemes").at(name)
+            scheme, _ = self._spec.deref(self._spec.resolve(at), at)
+        except Unresolved:
+            return ""
+        if not isinstance(scheme, dict):
+            return ""
+        key = str(scheme.get("name"))
+        match (scheme.get("type"), scheme.get("in")):
+            case ("apiKey", "header"):
+                return "" if (request.header(key) or "").strip() else f"header.{key}"
+            case ("apiKey", "query"):
+                return "" if any(n == key and v for n, v in request.query) else f"query.{key}"
+            case ("apiKey", "cookie"):
+                return "" if request.cookies().get(key) else f"cookie.{key}"
+            case ("http" | "oauth2" | "openIdConnect", _):
+                # Which scheme comes before the value is not held against a request: documents are often wrong there.
+                said = (request.header("authorization") or "").strip()
+                return "" if said and said.lower() not in ("bearer", "basic") else "header.Authorization"
+        return ""
+
+    def _check_query(self, operation: _Operation, route: _Route, request: _Request) -> list[str]:
+        used = {name for name, _ in route.query}
+        schemes = self._spec.root.get("components", {}).get("securitySchemes", {})
+        used |= {str(s.get("name")) for s in schemes.values() if isinstance(s, dict) and s.get("in") == "query"}
+        problems: list[str] = []
+        anything = False
+        for parameter in operation.parameters:
+            if parameter.place == "query":
+                raw, open_ended = _query_value(parameter, request.query, used)
+                anything |= open_ended
+                problems += parameter.problems(raw)
+        if not anything:
+            unknown = dict.fromkeys(n for n, _ in request.query if n not in used)
+            problems += [f"query.{name}: the operation has no such parameter" for name in unknown]
+        return problems
+
+
+def _base_path(servers: Any) -> str:
+    """The path of the first server's URL, variables at their default, without a slash at its end."""
+    first = servers[0] if isinstance(servers, list) and servers else None
+    if not isinstance(first, dict) or not isinstance(first.get("url"), str):
+        return ""
+    raw = first.get("variables")
+    variables = raw if isinstance(raw, dict) else {}
+
+    def default(found: re.Match[str]) -> str:
+        variable = variables.get(found[1])
+        return str(variable.get("default", found[1])) if isinstance(variable, dict) else found[1]
+
+    try:
+        path = urlsplit(re.sub(r"\{([^{}]*)\}", default, first["url"])).path
+    except ValueError:
+        return ""
+    path = path.rstrip("/")
+    return path if path.startswith("/") or not path else f"/{path}"
+
+
+def _route(operation: RawOperation, bases: tuple[str, ...]) -> _Route:
+    path, _, query = operation.path.partition("#")[0].partition("?")
+    parts = re.split(r"\{([^{}]*)\}", path if path.startswith("/") else f"/{path}")
+    names = tuple(parts[1::2])
+    literals = [re.escape(unquote(p)) for p in parts[::2]]
+    strict = "([^/]+)".join(literals)
+    loose = pattern = re.compile(strict)
+    if names and not literals[-1]:
+        loose = re.compile(f"{strict.removesuffix('([^/]+)')}(.+)")
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    literal = tuple((unquote_plus(name), unquote_plus(value)) for name, _, value in pairs)
+    return _Route(pattern, loose, names, literal, bases, operation)
+
+
+def _query_value(parameter: _Parameter, pairs: list[tuple[str, str]], used: set[str]) -> tuple[Any, bool]:
+    """The text or texts of a query parameter (None: absent), and whether it takes names that nobody declared.
+
+    Styles after OpenAPI 3.0.4, "Style Values". `used` grows by the names that belong to the parameter.
+    """
+    name = parameter.name
+    shape = parameter.shape()
+    used.add(name)
+    mine = [(n, v) for n, v in pairs if n == name]
+    if parameter.style == "deepObject" and not parameter.content:
+        inside = [(n, v) for n, v in pairs if n.startswith(f"{name}[")]
+        used |= {n for n, _ in inside}
+        return (_nested(inside).get(name) if inside else mine[0][1] if mine else None), False
+    if (
+        "object" in shape.types
+        and parameter.explode
+        and parameter.style == "form"
+        and not parameter.content
+        and not mine
+    ):
+        free = bool(shape.others) or not shape.properties
+        fields = [(n, v) for n, v in pairs if n in shape.properties or (free and n not in used)]
+        used |= {n for n, _ in fields}
+        return (_nested(fields) or None), free
+    if not mine:
+        return None, False
+    values = [parameter.split(v) for _, v in mine]
+    return (values[0] if len(values) == 1 else values), False
+
+
+def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """`a[b][c]=1&a[d][]=2` as `{"a": {"b": {"c": "1"}, "d": ["2"]}}`; texts that come several times become a list."""
+    root: dict[str, Any] = {}
+    for name, raw in pairs:
+        first, *inner = re.split(r"\]?\[", name.removesuffix("]"))
+        node, key = root, first
+        for step in inner[:20]:
+            if step == "":
+                break
+            below = node.setdefault(key, {})
+            if not isinstance(below, dict):
+                break
+            node, key = below, step
+        value = unquote_plus(raw)
+        if key in node or inner[-1:] == [""]:
+            before = node.get(key, [])
+            node[key] = [*(before if isinstance(before, list) else [before]), value]
+        else:
+            node[key] = value
+    return root
+
+
+def _check_path(operation: _Operation, values: dict[str, str]) -> list[str]:
+    problems: list[str] = []
+    for parameter in operation.parameters:
+        if parameter.place != "path" or parameter.name not in values:
+            continue  # a parameter that the path does not mention is the document's mistake
+        raw = values[parameter.name].replace(_SLASH, "%2F")
+        if parameter.style == "label":
+            raw = raw.removeprefix(".").replace(".", ",") if parameter.explode else raw.removeprefix(".")
+        elif parameter.style == "matrix":
+            raw = raw.removeprefix(";").replace(f"{parameter.name}=", "").replace(";", ",")
+        problems += parameter.problems(parameter.split(raw))
+    return problems
+
+
+def _check_headers(operation: _Operation, request: _Request) -> list[str]:
+    problems: list[str] = []
+    cookies = request.cookies()
+    for parameter in operation.parameters:
+        if parameter.place in ("header", "cookie"):
+            raw = request.header(parameter.name) if parameter.place == "header" else cookies.get(parameter.name)
+            problems += parameter.problems(None if raw is None else parameter.split(raw))
+    return problems
+
+
+async def _check_body(operation: _Operation, request: _Request) -> list[str]:
+    if not request.body:
+        return ["body: the operation needs one"] if operation.body_required else []
+    if operation.bodies is None:
+        return ["body: the operation takes none"]
+    if not operation.bodies:
+        return []
+    sent = request.header("content-type")
+    if sent is None:
+        return [f"header.Content-Type: missing, expected {' or '.join(operation.bodies)}"]
+    bare = _bare(sent)
+    ranges = (bare, f"{bare.partition('/')[0]}/*", "*/*", "*")
+    keys = {_bare(key): key for key in reversed(operation.bodies)}
+    key = next((keys[r] for r in ranges if r in keys), None)
+    if key is None:
+        return [f"header.Content-Type: {bare} is not one of {', '.join(operation.bodies)}"]
+    checked = operation.bodies[key]
+    if _is_json(bare):
+        value, reason = _json(request.body)
+        return [f"body: {reason}"] if reason else checked.problems(value, "body")
+    if bare == "application/x-www-form-urlencoded":
+        pairs = (part.partition("=") for part in request.body.decode("latin-1").split("&") if part)
+        return checked.read(_fields(checked, [(unquote_plus(n), v) for n, _, v in pairs]), "body")
+    if bare == "multipart/form-data":
+        return await _check_multipart(checked, request)
+    if bare.startswith("text/"):
+        shape = _shape([checked.bundle.schema], checked.bundle.definitions)
+        return checked.problems(request.body.decode("utf-8", "replace"), "body") if shape.types == {"string"} else []
+    return []
+
+
+def _fields(checked: _Checked, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """The fields of a form; brackets are part of a name that the document declares, else they nest."""
+    declared = _shape([checked.bundle.schema], checked.bundle.definitions).properties
+    fields: dict[str, Any] = {}
+    for name, raw in pairs:
+        if name in declared:
+            value = unquote_plus(raw)
+            before = fields.get(name)
+            many = [*before, value] if isinstance(before, list) else [before, value]
+            fields[name] = value if before is None else many
+    return _nested([(n, v) for n, v in pairs if n not in declared]) | fields
+
+
+async def _check_multipart(checked: _Checked, request: _Request) -> list[str]:
+    from starlette.datastructures import Headers, UploadFile
+    from starlette.formparsers import MultiPartException, MultiPartParser
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield request.body
+
+    headers = Headers(raw=[(n.encode("latin-1"), v.encode("latin-1")) for n, v in request.headers])
+    try:
+        form = await MultiPartParser(headers, stream(), max_part_size=len(request.body) + 1).parse()
+    except (MultiPartException, KeyError) as e:
+        return [f"body: not multipart/form-data: {e}"]
+    pairs: list[tuple[str, str]] = []
+    for name, part in form.multi_items():
+        if isinstance(part, UploadFile):
+            part = (await part.read()).decode("latin-1")
+        pairs.append((name, quote_plus(part, encoding="utf-8", errors="replace")))
+    await form.close()
+    return checked.read(_fields(checked, pairs), "body")
+
+
+def serve(spec: Spec, port: int, echo: Callable[[str], None]) -> None:
+    """Runs the mock until it is interrupted; tells the address, then one line a request. `OSError`: port in use."""
+
+    async def run() -> None:
+        mock = Mock(spec, echo=lambda record: echo(str(record)))
+        echo(f"{spec.path.name} is mocked at {await mock.start(port=port)}")
+        await mock.serve_forever()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())

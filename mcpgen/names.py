@@ -164,14 +164,14 @@ def field_name(key: str) -> str:
     return name
 
 
-def settle(  # the one place where collisions end
+def settle(
     wanted: Mapping[K, str], ladders: Callable[[K], Iterable[str]], taken: Iterable[str] = (), joint: str = "_"
 ) -> dict[K, str]:
     """Give every key a name of its own.
 
     `wanted` maps keys to the names they would like; keys whose names fold into one (case is ignored) all move to
-    their next name in `ladders(key)`, and at the ladder's end to that end and a digest of the key. Keys that do not collide keep
-    their names. The result does not depend on the order of `wanted`.
+    their next name in `ladders(key)`, and at the ladder's end to that end and a digest of the key. Keys that do not
+    collide keep their names. The result does not depend on the order of `wanted`.
     """
     used = {t.lower() for t in taken}
     names = dict(wanted)

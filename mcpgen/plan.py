@@ -6,6 +6,7 @@ is; every other string is text, and a template that places it says how it is esc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,31 @@ class Annotations:
     def effect(self) -> Effect:
         return "read" if self.read_only else "destructive" if self.destructive else "write"
 
+    @property
+    def words(self) -> str:
+        """The hints as a person reads them."""
+        said = {"read": "Reads", "write": "Writes, adds only", "destructive": "Writes, may overwrite or remove"}
+        return said[self.effect] + (
+            "; repeating it changes nothing more" if self.idempotent and not self.read_only else ""
+        )
+
+
+def _kind(schema: JsonSchema) -> str:
+    """Return the type of a published schema in words: list of string, one of a, b, c."""
+    if "enum" in schema:
+        values = [json.dumps(v, ensure_ascii=False) if not isinstance(v, str) else v for v in schema["enum"]]
+        return "one of " + ", ".join(values)
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            return " or ".join(dict.fromkeys(_kind(s) for s in schema[key]))
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    limits = ", ".join(f"{k} {schema[k]}" for k in ("minimum", "maximum", "minLength", "maxLength") if k in schema)
+    name = str(schema.get("format") or schema.get("type") or "anything")
+    return f"{name}, {limits}" if limits else name
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
@@ -48,6 +74,19 @@ class Argument:
     @property
     def description(self) -> str:
         return str(self.schema.get("description", ""))
+
+    @property
+    def kind(self) -> str:
+        """The type in words."""
+        return _kind(self.schema)
+
+    @property
+    def demand(self) -> str:
+        return ", required" if self.required else ""
+
+    @property
+    def colon(self) -> str:
+        return ": " if self.description else ""
 
     @property
     def source(self) -> str:
@@ -78,6 +117,15 @@ class Tool:
     markers: tuple[str, ...]
     typing: tuple[str, ...]
     models: tuple[str, ...]
+
+    @property
+    def description_lines(self) -> tuple[str, ...]:
+        return tuple(self.description.split("\n"))
+
+    @property
+    def arguments_sorted(self) -> tuple[Argument, ...]:
+        """Required ones first, as in the published schema."""
+        return tuple(sorted(self.arguments, key=lambda a: (not a.required, a.key)))
 
     def entry(self) -> dict[str, Any]:
         """Return the tool as `tools/list` shows it."""
@@ -161,6 +209,14 @@ class Variable:
     default: str = ""
     choices: tuple[str, ...] = ()
 
+    @property
+    def need(self) -> str:
+        return "yes" if self.required else "no"
+
+    @property
+    def told_default(self) -> str:
+        return f" Default: `{self.default}`." if self.default else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
@@ -170,6 +226,10 @@ class Upstream:
     url: str
     source: str
 
+    @property
+    def named(self) -> str:
+        return f" {self.key}" if self.key else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -177,8 +237,12 @@ class Credential:
 
     key: str
     kind: str
+    about: str
+    """What the document says of it: apiKey in header X-Key."""
     source: str
     variables: tuple[Variable, ...]
+    settings: tuple[tuple[str, str], ...]
+    """The keys under [auth.…] in mcpgen.toml that give what was inferred, with their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +278,57 @@ class Plan:
     credentials: tuple[Credential, ...]
     requirements_source: str
     variables: tuple[Variable, ...]
+    tags: tuple[tuple[str, int], ...]
+    """The tags of the document, with the number of their operations."""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[Problem, ...] = ()
     registry_name: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tools there are of each effect."""
+        effects = [t.annotations.effect for t in self.tools]
+        return {"total": len(effects), **{e: effects.count(e) for e in ("read", "write", "destructive")}}
+
+    @property
+    def defects(self) -> tuple[LeftOut, ...]:
+        """What the document, and not the configuration, left out."""
+        return tuple(sorted((o for o in self.left_out if not o.chosen), key=lambda o: (o.path, o.method)))
+
+    @property
+    def required_variables(self) -> tuple[Variable, ...]:
+        return tuple(v for v in self.variables if v.required)
+
+    @property
+    def environment_names(self) -> list[str]:
+        return [v.name for v in self.variables if v.required]
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The operations that may only read although their verb says otherwise."""
+        return tuple(n.hint.split("\n")[1].strip() for n in self.notes if n.hint.startswith("if it only reads"))
+
+    @property
+    def registry(self) -> str:
+        """The name in the MCP registry."""
+        return self.registry_name or f"io.github.example/{self.distribution}"
+
+    @property
+    def client_snippet(self) -> str:
+        """The configuration of clients that read `mcpServers`."""
+        server = {"command": "uvx", "args": [self.distribution], "env": dict.fromkeys(self.environment_names, "…")}
+        return json.dumps({"mcpServers": {self.name: server}}, indent=2, ensure_ascii=False)
+
+    @property
+    def vscode_snippet(self) -> str:
+        """The configuration of VS Code, which asks for secrets once and keeps them."""
+        inputs = [
+            {"type": "promptString", "id": v.name.lower(), "description": v.name, "password": v.secret}
+            for v in self.required_variables
+        ]
+        env = {v.name: f"${{input:{v.name.lower()}}}" for v in self.required_variables}
+        server = {"type": "stdio", "command": "uvx", "args": [self.distribution], "env": env}
+        return json.dumps({"inputs": inputs, "servers": {self.name: server}}, indent=2, ensure_ascii=False)
 
     @property
     def distribution(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -65,6 +65,13 @@ def plan(spec: Spec, config: Config, *, document: str = "", progress: Progress |
     return _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
 
 
+_TAKEN = frozenset(
+    "Annotated Any ClassVar ConfigDict Cookie False Field Form Header Json JsonRest Literal Model None Operation Part "
+    "Path Query Raw RootModel Tool True Union".split()
+)
+"""Names that the generated modules import, or that Python keeps."""
+
+
 class _Planner:
     def __init__(self, spec: Spec, config: Config, document: str, progress: Progress) -> None:
         info = spec.root.get("info")
@@ -116,6 +123,7 @@ class _Planner:
             credentials=tuple(self._access.credentials[k] for k in sorted(self._access.credentials) if k in used),
             requirements_source=repr(default),
             variables=self._access.variables(used),
+            tags=tuple(sorted(Counter(t for o in operations for t in _tag_names(o)).items())),
             left_out=tuple(self._left_out),
             notes=tuple(self._located([*self._notes, *self._access.problems])),
             registry_name=self._config.registry_name,
@@ -282,7 +290,9 @@ class _Planner:
             yield tool_name(f"{sketch.raw.method.lower()} {sketch.raw.path}")
 
         names = settle(wanted, ladder, fixed.values()) | fixed
-        classes = settle({p: pascal(n, "Tool") for p, n in names.items()}, lambda p: (), joint="X")
+        classes = settle(
+            {p: pascal(n, "Tool") for p, n in names.items()}, lambda p: (pascal(names[p]) + "Tool",), _TAKEN, joint="X"
+        )
         self._arguments = {p: self._settle_arguments(s) for p, s in by_pointer.items()}
         self._model_names = self._name_models(by_pointer, classes)
         tools = []
@@ -408,9 +418,8 @@ class _Planner:
                 return schema
         except sch.TooLarge:
             pass
-        shared = self._schemas.shared([p for _, d in ordered if not d.schema for p in self._roots(d)])
-        defs = {k: self._model_names.get(k) or "" for k in shared}
-        defs = {k: n for k, n in defs.items() if n}
+        roots = [p for _, d in ordered if not d.schema for p in self._roots(d)]
+        defs = {k: self._model_names[k] for k in self._schemas.shared(roots, self._model_names)}
         if not defs:
             return assemble({k: self._published(d, None, 0) for k, d in ordered})
         schema = assemble({k: self._published(d, defs, 0) for k, d in ordered})
@@ -558,7 +567,7 @@ def _label(raw: RawOperation) -> str:
 
 
 def _spoken(raw: RawOperation) -> str:
-    """Return a name for an operation without an operationId: its verb, the fixed parts of its path, a last parameter."""
+    """Return a name for an operation without an operationId: verb, fixed parts of the path, a last parameter."""
     parts = [p for p in raw.path.split("?")[0].split("/") if p]
     said = [p for p in parts if "{" not in p]
     if parts and "{" in parts[-1]:

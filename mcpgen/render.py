@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import jinja2
 
 from .plan import Plan
 
-__all__ = ["render", "templates"]
+__all__ = ["render", "starter", "templates"]
 
 
 def templates() -> Path:
@@ -28,8 +29,26 @@ def templates() -> Path:
 def render(plan: Plan) -> dict[str, str]:
     """Return the whole server of `plan`: its files by path, relative and with `/`."""
     root = templates()
+    files = dict(_placed(plan, _environment("server"), root / "server"))
+    package = plan.package
+    for path in sorted((root / "runtime").glob("*.py")):
+        files[f"{package}/_runtime/{path.name}"] = path.read_text(encoding="utf-8")
+    files[f"{package}/_runtime/py.typed"] = files[f"{package}/py.typed"] = ""
+    files[f"{package}/tools.json"] = _contract(plan)
+    files["tests/examples.json"] = _dumps(dict(_examples(plan)))
+    files["server.json"] = _dumps(_registry(plan))
+    files["left-out.json"] = _dumps(_left_out(plan))
+    return _formatted(files)
+
+
+def starter(plan: Plan) -> str:
+    """Return a commented `mcpgen.toml` that states what was inferred from the document."""
+    return _environment("init").get_template("mcpgen.toml.j2").render(plan=plan)
+
+
+def _environment(folder: str) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(root / "server"),
+        loader=jinja2.FileSystemLoader(templates() / folder),
         autoescape=False,  # noqa: S701 - the plan holds Python and Markdown that is escaped where it is made
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -38,17 +57,9 @@ def render(plan: Plan) -> dict[str, str]:
     )
     environment.filters["python"] = repr
     environment.filters["markdown"] = markdown
+    environment.filters["code"] = code
     environment.filters["toml"] = lambda value: json.dumps(value, ensure_ascii=True)
-    files = dict(_placed(plan, environment, root / "server"))
-    package = plan.package
-    for path in sorted((root / "runtime").glob("*.py")):
-        files[f"{package}/_runtime/{path.name}"] = path.read_text(encoding="utf-8")
-    files[f"{package}/_runtime/py.typed"] = files[f"{package}/py.typed"] = ""
-    files[f"{package}/tools.json"] = _contract(plan)
-    files["tests/examples.json"] = _dumps({t.name: example(t.input_schema) for t in plan.tools})
-    files["server.json"] = _dumps(_registry(plan))
-    files["left-out.json"] = _dumps(_left_out(plan))
-    return _formatted(files)
+    return environment
 
 
 def _placed(plan: Plan, environment: jinja2.Environment, root: Path) -> Iterator[tuple[str, str]]:
@@ -86,7 +97,7 @@ def _registry(plan: Plan) -> dict[str, Any]:
         variables.append(item)
     return {
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
-        "name": plan.registry_name or f"io.github.example/{plan.distribution}",
+        "name": plan.registry,
         "title": plan.title[:100],
         "description": plan.description[:100],
         "version": plan.version,
@@ -114,12 +125,19 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
+_MARKUP = str.maketrans({c: "\\" + c for c in "\\`*_[]#|~!"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+
+
 def markdown(text: str) -> str:
     """Return text of the document as one line of Markdown that is only text: no markup, no HTML, no link."""
-    flat = " ".join(text.split())
-    for sign in "\\`*_{}[]<>#|~!&":
-        flat = flat.replace(sign, "&lt;" if sign == "<" else "&amp;" if sign == "&" else "\\" + sign)
-    return flat.replace("\\&lt;", "&lt;")
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    escaped = flat.translate(_MARKUP).replace("://", ":&#47;/").replace("www.", "www&#46;")
+    return "\\" + escaped if escaped[:1] in ("-", "+", "=") else escaped
+
+
+def code(text: str) -> str:
+    """Return text of the document for between backticks."""
+    return "".join(c if c.isprintable() and c != "`" else "?" for c in text).replace("|", "\\|")
 
 
 def _formatted(files: dict[str, str]) -> dict[str, str]:
@@ -132,51 +150,95 @@ def _formatted(files: dict[str, str]) -> dict[str, str]:
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[name], encoding="utf-8")
-        config = "line-length = 120\ntarget-version = 'py311'\n"
-        Path(folder, "ruff.toml").write_text(config, encoding="utf-8")
-        command = [
-            find_ruff_bin(),
-            "format",
-            "--no-cache",
-            "--quiet",
-            "--config",
-            str(Path(folder, "ruff.toml")),
-            folder,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise AssertionError(f"ruff refused generated code: {done.stderr[:2000]}")
+        config = Path(folder, "ruff.toml")
+        config.write_text("line-length = 120\ntarget-version = 'py311'\n", encoding="utf-8")
+        for step in (["check", "--select", "I", "--fix"], ["format"]):
+            command = [find_ruff_bin(), *step, "--no-cache", "--quiet", "--config", str(config), folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise AssertionError(f"ruff refused generated code: {(done.stderr or done.stdout)[:2000]}")
         return {
             n: Path(folder, n).read_text(encoding="utf-8") if n in set(own) else t for n, t in sorted(files.items())
         }
 
 
-def example(schema: Any, depth: int = 0) -> Any:
-    """Return a small value for a published schema: required properties only. None when a pattern asks for more."""
-    if "$ref" in schema or depth > 8:
-        return {}
-    if "default" in schema and depth:
-        return schema["default"]
+class _NoExample(Exception):
+    """A value that only the vendor knows: a pattern that none of our texts fits."""
+
+
+def _examples(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """Yield arguments for the tools for which some can be made."""
+    for tool in plan.tools:
+        try:
+            yield tool.name, _example(tool.input_schema, tool.input_schema)
+        except _NoExample:
+            continue
+
+
+_TEXTS = {
+    "date-time": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+    "time": "12:00:00Z",
+    "uuid": "12345678-1234-4123-8123-123456789abc",
+    "email": "ann@example.com",
+    "uri": "https://example.com/x",
+}
+_CANDIDATES = (
+    "example",
+    "a",
+    "1",
+    "A1",
+    "abcdef",
+    "ABC",
+    "abc-def",
+    "/x",
+    "example.com",
+    "x_1",
+    "1.0",
+    "10",
+    "#a1b2c3",
+)
+
+
+def _example(schema: Any, root: Any, depth: int = 0) -> Any:
+    """Return a small value for a published schema: required properties only."""
+    if depth > 12 or "not" in schema or "if" in schema or "allOf" in schema:
+        raise _NoExample
+    if "$ref" in schema:
+        return _example(root["$defs"][schema["$ref"].rsplit("/", 1)[-1]], root, depth + 1)
     if "enum" in schema:
         return schema["enum"][0]
     for kind in ("anyOf", "oneOf"):
         if kind in schema:
-            return example(schema[kind][0], depth + 1)
-    type_ = schema.get("type")
+            if kind == "oneOf" and len(schema[kind]) > 1:
+                raise _NoExample  # one branch only: that takes a validator to know
+            return _example(schema[kind][0], root, depth + 1)
+    type_ = schema.get("type", "string")
     if type_ == "object":
+        if set(schema) - {"type", "properties", "required", "additionalProperties", "description", "default", "$defs"}:
+            raise _NoExample
         properties = schema.get("properties", {})
-        return {n: example(properties.get(n, {}), depth + 1) for n in schema.get("required", [])}
+        return {n: _example(properties.get(n, {}), root, depth + 1) for n in schema.get("required", [])}
     if type_ == "array":
-        return [example(schema.get("items", {}), depth + 1)] * max(schema.get("minItems", 0), 1)
+        count = max(schema.get("minItems", 1), 1)
+        if "prefixItems" in schema or "contains" in schema or (count > 1 and schema.get("uniqueItems")):
+            raise _NoExample
+        return [_example(schema.get("items", {}), root, depth + 1)] * count
     if type_ in ("integer", "number"):
-        low, high = schema.get("minimum", 1), schema.get("maximum", 1)
-        return low if low > 1 else min(high, 1) if "minimum" not in schema else min(max(low, 1), high)
-    if type_ == "boolean":
-        return True
-    if type_ == "null":
-        return None
+        step = schema.get("multipleOf", 1)
+        value = max(schema.get("minimum", step), min(step, schema.get("maximum", step)))
+        if value > schema.get("maximum", value) or ("multipleOf" in schema and value != step):
+            raise _NoExample
+        return value
+    return {"boolean": True, "null": None}[type_] if type_ != "string" else _example_text(schema)
+
+
+def _example_text(schema: Any) -> str:
     if schema.get("contentEncoding") == "base64":
-        return "eA=="
-    text = {"date-time": "2026-01-01T00:00:00Z", "date": "2026-01-01", "uuid": "00000000-0000-4000-8000-000000000000"}
-    found = text.get(schema.get("format", ""), "example")
-    return (found + "x" * schema.get("minLength", 0))[: max(schema.get("maxLength", 100), 1)]
+        return "ZXhhbXBsZQ=="
+    low, high = schema.get("minLength", 0), schema.get("maxLength", 10_000)
+    for text in (_TEXTS.get(schema.get("format", ""), "example"), *_CANDIDATES):
+        fitted = text if len(text) >= low else text + "x" * (low - len(text))
+        if len(fitted) <= high and ("pattern" not in schema or re.search(schema["pattern"], fitted)):
+            return fitted
+    raise _NoExample

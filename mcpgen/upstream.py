@@ -99,7 +99,7 @@ class Access:
         url = server.url.strip()
         variables = []
         for name in re.findall(r"\{([^{}]*)\}", url):
-            known = (server.variables or {}).get(name)
+            known = server.variables.get(name) if server.variables else None
             if known is None:
                 self.problems.append(Problem(f"the server's variable `{name}` has no default", f"{pointer}/0/url"))
                 return "", []
@@ -116,8 +116,9 @@ class Access:
 
     def _schemes(self) -> None:
         components = self._spec.root.get("components")
-        schemes = components.get("securitySchemes") if isinstance(components, dict) else None
-        for name in sorted(schemes) if isinstance(schemes, dict) else ():
+        stated = components.get("securitySchemes") if isinstance(components, dict) else None
+        schemes: dict[str, Any] = stated if isinstance(stated, dict) else {}
+        for name in sorted(schemes):
             pointer = f"#/components/securitySchemes/{escape(name)}"
             try:
                 node, _ = self._spec.deref(schemes[name], pointer)
@@ -145,7 +146,9 @@ class Access:
                 Variable(user, about or "The user name for the API.", required=True),
                 Variable(password, "The password for the API; may be empty.", required=True, secret=True),
             )
-            self.credentials[name] = Credential(name, "basic", f"Basic({user!r}, {password!r})", variables)
+            settings = (("username_env", user), ("password_env", password))
+            source = f"Basic({user!r}, {password!r})"
+            self.credentials[name] = Credential(name, "basic", "HTTP basic", source, variables, settings)
         elif kind == "http" and http not in ("", "digest"):
             word = "Bearer" if http == "bearer" else scheme.scheme or ""
             about = about or f"The {word} credential for the API."
@@ -162,7 +165,8 @@ class Access:
         names = tuple(dict.fromkeys(re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", value)))
         about = about or f"The credential that is sent as {place} `{header}`."
         variables = tuple(Variable(n, about, required=True, secret=True) for n in names)
-        self.credentials[name] = Credential(name, place, source, variables)
+        said = f"sent in the {place} {header}"
+        self.credentials[name] = Credential(name, place, said, source, variables, (("value", value),))
         self.placements.add((place, header.lower()))
 
     def requirements(self, stated: Any) -> tuple[Requirements, str]:

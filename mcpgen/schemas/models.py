@@ -47,7 +47,9 @@ class ModelClass:
 def needs_class(schemas: Schemas, key: Key) -> bool:
     """Tell whether `key` gets a class: objects with properties do, and types that hold themselves."""
     shape = schemas.shape(Place(key))
-    return shape.is_class or (shape.type in ("array", "union", "object") and schemas.recursive(key))
+    return shape.is_class or (
+        shape.type in ("array", "union", "object") and schemas.holds_itself(key, past_classes=False)
+    )
 
 
 def type_expression(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> str:

@@ -45,6 +45,7 @@ class _Publisher:
         self._schemas = schemas
         self._names = names
         self._path: list[Key] = []
+        self._cutting: list[Key] = []
         self._room = room
         self._written = 0
 
@@ -56,33 +57,51 @@ class _Publisher:
             if place.description:
                 out["description"] = clean(place.description)
             return out
+        if place.key in self._path:
+            return self._cut(place)
         shape = self._schemas.shape(place)
-        if self._names is None and place.key in self._path:
-            return self._cut(shape)
         self._path.append(place.key)
         try:
             return self._write(shape)
         finally:
             self._path.pop()
 
-    def _cut(self, shape: Shape) -> dict[str, Any]:
-        """Return the end of a recursion: the shape without what would lead on."""
-        out: dict[str, Any] = {}
-        if shape.type == "object":
-            out["type"] = "object"
-            simple = {n: p for n, p in shape.properties.items() if not self._leads_back(p) and p.key not in self._path}
-            if simple:
-                out["properties"] = {n: self.of(p) for n, p in _ordered(simple, shape.required)}
-            wanted = sorted(n for n in shape.required if n in simple)
-            if wanted:
-                out["required"] = wanted
-            left = sorted(set(shape.properties) - set(simple))
-            if left:
-                out["description"] = f"May hold {', '.join(f'`{n}`' for n in left)} again, nested in the same way."
-        elif shape.type == "array":
-            out = {"type": "array", "items": {}, "description": "Nested in the same way again."}
-        else:
-            out["description"] = "Nested in the same way again."
+    def _cut(self, place: Place) -> dict[str, Any]:
+        """Return the end of a recursion: the shape, open, without what leads on where it can be left out."""
+        shape = self._schemas.shape(place)
+        again = "Nested in the same way again."
+        if place.key in self._cutting:
+            return {"type": shape.type, "description": again} if shape.type == "object" else {"description": again}
+        self._cutting.append(place.key)
+        try:
+            if shape.type == "array":
+                items = self._cut(shape.items) if shape.items is not None else {}
+                return {"type": "array", "items": items, "description": again}
+            if shape.type == "union":
+                ends = [m for m in shape.members if not (isinstance(m, Place) and self._leads_back(m))]
+                kind = "oneOf" if shape.exclusive else "anyOf"
+                return {kind: [self.of(m) for m in ends], "description": again} if ends else {"description": again}
+            return self._cut_object(shape) if shape.type == "object" else {"description": again}
+        finally:
+            self._cutting.pop()
+
+    def _cut_object(self, shape: Shape) -> dict[str, Any]:
+        properties = {}
+        left = []
+        for name, place in _ordered(shape.properties, shape.required):
+            if not self._leads_back(place):
+                properties[name] = self.of(place)
+            elif name in shape.required:
+                properties[name] = self._cut(place)
+            else:
+                left.append(f"`{name}`")
+        out: dict[str, Any] = {"type": "object"}
+        if properties:
+            out["properties"] = properties
+        if shape.required:
+            out["required"] = sorted(shape.required)
+        if left:
+            out["description"] = f"May hold {', '.join(left)} again, nested in the same way."
         return out
 
     def _leads_back(self, place: Place) -> bool:

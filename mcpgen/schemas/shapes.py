@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeGuard
 
@@ -193,6 +194,7 @@ class Schemas:
         self._shapes: dict[Key, Shape] = {}
         self._open: set[Key] = set()
         self._patterns: dict[str, bool] = {}
+        self._finite: set[Key] = set()
 
     # -- places ------------------------------
 
@@ -634,19 +636,56 @@ class Schemas:
 
     # -- the graph ------------------------------
 
-    def shared(self, places: Iterable[Place]) -> tuple[Key, ...]:
-        """Return the keys that `places` reach more than once, or through themselves: what `$defs` is for."""
-        counts: dict[Key, int] = {}
+    def shared(self, places: Iterable[Place], named: Collection[Key]) -> tuple[Key, ...]:
+        """Return those of `named` that `places` reach more than once, or that hold themselves: what `$defs` is for."""
+        counts: Counter[Key] = Counter()
         todo = list(places)
+        seen: set[Key] = set()
         while todo:
             place = todo.pop()
+            counts[place.key] += 1
+            if place.key not in seen:
+                seen.add(place.key)
+                todo += self.children(self.shape(place))
+        return tuple(sorted(k for k, n in counts.items() if k in named and (n > 1 or self.holds_itself(k))))
+
+    def holds_itself(self, key: Key, *, past_classes: bool = True) -> bool:
+        """Tell whether `key` is reached from itself; `past_classes` decides whether a way may lead through a class."""
+        seen: set[Key] = set()
+        todo = list(self.children(self.shape(Place(key))))
+        while todo:
+            place = todo.pop()
+            if place.key == key:
+                return True
+            if place.key in seen:
+                continue
+            seen.add(place.key)
             shape = self.shape(place)
-            if shape.is_class or shape.type == "union":
-                counts[place.key] = counts.get(place.key, 0) + 1
-                if counts[place.key] > 1:
-                    continue
-            todo += self.children(shape)
-        return tuple(sorted(k for k, n in counts.items() if n > 1))
+            if past_classes or not shape.is_class:
+                todo += self.children(shape)
+        return False
+
+    def endless(self, place: Place) -> bool:
+        """Tell whether every value of `place` would have to hold a further one without end: none exists."""
+        reached = {k: s for k, s in self.reachable([place]).items() if k not in self._finite}
+        grew = True
+        while grew and place.key not in self._finite:
+            ending = [k for k, s in reached.items() if k not in self._finite and self._ends(s)]
+            self._finite.update(ending)
+            grew = bool(ending)
+        return place.key not in self._finite
+
+    def _ends(self, shape: Shape | Place) -> bool:
+        """Tell whether some value of `shape` holds only values that are known to end."""
+        if isinstance(shape, Place):
+            return shape.key in self._finite
+        if shape.nullable:
+            return True
+        if shape.type == "union":
+            return any(self._ends(m) for m in shape.members)
+        if shape.type == "array":
+            return not shape.limits.get("minItems") or shape.items is None or shape.items.key in self._finite
+        return all(shape.properties[n].key in self._finite for n in shape.required if n in shape.properties)
 
     def children(self, shape: Shape) -> Iterator[Place]:
         """Yield the places that `shape` names, subschemas of keywords aside."""
@@ -674,22 +713,6 @@ class Schemas:
                 todo += self.children(shape)
                 todo += _places(shape.rest)
         return found
-
-    def recursive(self, key: Key) -> bool:
-        """Tell whether `key` is reached from itself without an object class in between (so it needs a name)."""
-        seen: set[Key] = set()
-        todo = list(self.children(self.shape(Place(key))))
-        while todo:
-            place = todo.pop()
-            if place.key == key:
-                return True
-            if place.key in seen:
-                continue
-            seen.add(place.key)
-            shape = self.shape(place)
-            if not shape.is_class:
-                todo += self.children(shape)
-        return False
 
 
 def _places(value: Any) -> list[Place]:

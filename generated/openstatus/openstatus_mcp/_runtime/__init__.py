@@ -1,0 +1,31 @@
+"""Turns the declarations of a generated server into a running MCP server.
+
+The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`), which is sent with the
+operator's credentials (`service`, `upstream`) and whose answer becomes a tool result (`answers`). `server` speaks MCP,
+`main` is the command line.
+"""
+
+from .main import run
+from .service import ApiKey, Basic, Service, Upstream, Variable
+from .tool import Cookie, Form, Header, Json, JsonRest, Model, Operation, Part, Path, Query, Raw, Tool
+
+__all__ = [
+    "ApiKey",
+    "Basic",
+    "Cookie",
+    "Form",
+    "Header",
+    "Json",
+    "JsonRest",
+    "Model",
+    "Operation",
+    "Part",
+    "Path",
+    "Query",
+    "Raw",
+    "Service",
+    "Tool",
+    "Upstream",
+    "Variable",
+    "run",
+]

@@ -1,0 +1,277 @@
+"""Turns a command line and the environment into a running server, because that is all an operator has to set.
+
+Standard output belongs to the protocol: everything else, logs and refusals to start, goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import pkgutil
+import socket
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .service import ConfigurationError, MaskingFilter, Service, Settings, is_loopback
+from .tool import suggestion
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+
+
+def run(service: Service, argv: Sequence[str] | None = None) -> int:
+    """Serve until the client goes away; the exit status: 0, or 2 with one sentence on stderr if it cannot start."""
+    try:
+        options = _parser(service).parse_args(argv)
+    except SystemExit as end:  # --help, --version, or an option that argparse has already complained about
+        return end.code if isinstance(end.code, int) else 2
+    try:
+        settings = Settings.load(
+            service, os.environ, base_url=options.base_url, insecure_http=options.allow_insecure_http
+        )
+        _start_logging(options.log_level, settings)
+        tools = _select(service, options)
+        _require_credentials(settings, tools)
+        return _serve(settings, tools, options)
+    except ConfigurationError as error:
+        print(f"{service.name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser(service: Service) -> argparse.ArgumentParser:
+    described = dict(service.environment())
+    width = max(map(len, described), default=0)
+    lines = [f"  {name:<{width}}  {purpose}" for name, purpose in described.items()]
+    environment = "\n".join(["environment variables:", *lines, "", ""]) if lines else ""
+    first = next((name for scheme in service.security.values() for name in scheme.variables), "")
+    command = service.package.removesuffix("_mcp").replace("_", "-") + "-mcp"
+    parser = argparse.ArgumentParser(
+        prog=command,
+        description=f"MCP server for {service.title}. Serves the reading tools over stdio unless told otherwise.",
+        epilog=f"{environment}examples:\n"
+        f"  {first + '=… ' if first else ''}{command}\n"
+        f"  {command} --enable-write-tools --exclude-tools some_tool,another_tool\n"
+        f"  {command} --http --port 8000        then connect to http://127.0.0.1:8000/mcp",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    tools = parser.add_argument_group("tools")
+    tools.add_argument(
+        "--enable-write-tools",
+        action="store_true",
+        help="also offer tools that change something; without it they are neither listed nor callable",
+    )
+    listed: dict[str, Any] = {"action": "extend", "type": _names, "default": [], "metavar": "NAME,…"}
+    tools.add_argument("--tools", **listed, help="offer only these tools (and those of --areas)")
+    tools.add_argument("--exclude-tools", **listed, help="do not offer these tools")
+    tools.add_argument("--areas", **listed, help="offer only the tools of these areas (and those of --tools)")
+    api = parser.add_argument_group("API")
+    api.add_argument("--base-url", default="", metavar="URL", help="base URL of the API")
+    api.add_argument(
+        "--allow-insecure-http", action="store_true", help="allow a base URL that is http:// and not on this machine"
+    )
+    api.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="time for one call (default 60)")
+    http = parser.add_argument_group("Streamable HTTP")
+    http.add_argument("--http", action="store_true", help="serve Streamable HTTP at /mcp instead of stdio")
+    http.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    http.add_argument("--port", type=_port, default=8000, help="port to listen on, 0 for a free one (default 8000)")
+    http.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="a Host header to accept beside those of this machine; may be repeated",
+    )
+    http.add_argument(
+        "--allowed-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="an Origin header to accept, as https://app.example.com; may be repeated",
+    )
+    levels = ("debug", "info", "warning", "error")
+    parser.add_argument("--log-level", choices=levels, default="warning", help="how much to log to standard error")
+    parser.add_argument("--version", action="version", version=f"{command} {service.version}")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (value := float(text)) < 86_400:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+
+
+def _port(text: str) -> int:
+    with suppress(ValueError):
+        if 0 <= (value := int(text)) < 65_536:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+
+
+def _start_logging(level: str, settings: Settings) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"{settings.service.name}: %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(MaskingFilter(settings.mask))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+# --- which tools ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """The tools of this process: enabled entries, why each other one is switched off, and where the classes are."""
+
+    enabled: dict[str, dict[str, Any]]
+    hidden: dict[str, str]
+    places: Mapping[str, str]
+
+
+def _select(service: Service, options: argparse.Namespace) -> _Selection:
+    data = pkgutil.get_data(service.package, "tools.json")
+    if data is None:
+        raise ConfigurationError("tools.json is missing from the installed package; install it again")
+    entries: list[dict[str, Any]] = json.loads(data)["tools"]
+    places: Mapping[str, str] = importlib.import_module(f"{service.package}.tools").TOOLS
+    areas = {name: place.partition(":")[0] for name, place in places.items()}
+    _check_names("--tools", "tool", options.tools, places)
+    _check_names("--exclude-tools", "tool", options.exclude_tools, places)
+    _check_names("--areas", "area", options.areas, set(areas.values()))
+    selection = _Selection({}, {}, places)
+    for entry in entries:
+        name = entry["name"]
+        if name in options.exclude_tools:
+            selection.hidden[name] = "excluded when the server was started"
+        elif (options.tools or options.areas) and not (name in options.tools or areas.get(name) in options.areas):
+            selection.hidden[name] = "not among the tools chosen when the server was started"
+        elif not options.enable_write_tools and (entry.get("annotations") or {}).get("readOnlyHint") is not True:
+            selection.hidden[name] = "it can change something; start the server with --enable-write-tools to offer it"
+            if name in options.tools:
+                raise ConfigurationError(f"{name} can change something: add --enable-write-tools to offer it")
+        else:
+            selection.enabled[name] = entry
+    if not selection.enabled:
+        if options.tools or options.areas or options.exclude_tools:
+            raise ConfigurationError(
+                "no tool is left to offer; check --tools, --areas and --exclude-tools, or add --enable-write-tools"
+            )
+        print(f"{service.name}: no reading tools; start with --enable-write-tools to offer the others", file=sys.stderr)
+    return selection
+
+
+def _check_names(option: str, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    known = sorted(known)
+    for name in given:
+        if name not in known:
+            hint = suggestion(name, known)
+            if not hint:
+                hint = f"known: {', '.join(known)}" if kind == "area" else "TOOLS.md names all of them"
+            raise ConfigurationError(f"{option}: unknown {kind} {name!r}; {hint}")
+
+
+def _require_credentials(settings: Settings, tools: _Selection) -> None:
+    """Refuse to start when tools need a credential and not one of them can have it.
+
+    A tool's own security is in its class, so the classes are only looked at when the service's common requirement is
+    not met.
+    """
+    service = settings.service
+    if not service.security or any(alternative and settings.has(alternative) for alternative in service.requirements):
+        return
+    from .server import load_tool
+
+    unmet = None
+    for name in tools.enabled:
+        security = load_tool(service.package, tools.places[name]).OPERATION.security
+        requirements = service.requirements if security is None else security
+        if not all(requirements):
+            continue  # anonymous is enough, or nothing is needed at all
+        if settings.choose(requirements) is not None:
+            return
+        unmet = unmet or requirements
+    if unmet:
+        raise ConfigurationError(f"{settings.missing(unmet)} and start again")
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
+
+
+def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -> int:
+    import anyio
+
+    from .server import ToolServer
+
+    server = ToolServer(settings, tools.enabled, tools.hidden, tools.places, options.timeout).server()
+    if options.http:
+        return _serve_http(server, settings.service.name, options)
+    anyio.run(_serve_stdio, server)
+    return 0
+
+
+async def _serve_stdio(server: Server[None]) -> None:
+    from mcp.server.stdio import stdio_server
+
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+
+def _serve_http(server: Server[None], name: str, options: argparse.Namespace) -> int:
+    import uvicorn
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    listener = _listen(options.host, options.port)
+    port = listener.getsockname()[1]
+    own = [f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")]
+    app = server.streamable_http_app(
+        stateless_http=True,
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=own + [form for host in options.allowed_host for form in _host_forms(host, port)],
+            allowed_origins=[f"http://{host}" for host in own] + options.allowed_origin,
+        ),
+    )
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"{name}: serving http://{host}:{port}/mcp", file=sys.stderr, flush=True)
+    if not is_loopback(options.host):
+        print(
+            f"{name}: anyone who reaches this port uses the server's credentials; put an authenticating proxy before "
+            "it, and name its host with --allowed-host",
+            file=sys.stderr,
+            flush=True,
+        )
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    return listener
+
+
+def _host_forms(host: str, port: int) -> list[str]:
+    """A host named without a port is accepted with the usual ones, as a proxy may or may not pass it on."""
+    if host.rpartition("]")[2].count(":"):
+        return [host]
+    return [host, f"{host}:{port}"]

@@ -1,0 +1,127 @@
+"""Turns a service and its enabled tools into an MCP server, because the SDK leaves policy and validation to us.
+
+`tools/list` is answered from tools.json as it stands, so the number of tools costs next to nothing at start; a tool's
+Python module is imported on its first call.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import mcp.types as t
+from mcp import MCPError
+from mcp.server import CacheHint, Server, ServerRequestContext
+
+from .answers import refusal, result_of
+from .service import Settings
+from .tool import Contract, InvalidArguments, Refused, Tool, shorten, suggestion
+from .upstream import Client
+from .wire import build
+
+logger = logging.getLogger(__name__)
+
+_LIST_FRESH_MS = 300_000
+
+
+def load_tool(package: str, place: str) -> type[Tool]:
+    """The class at `module:class` below the package's `tools`."""
+    module, _, name = place.partition(":")
+    return cast(type[Tool], getattr(importlib.import_module(f"{package}.tools.{module}"), name))
+
+
+class ToolServer:
+    """The MCP handlers of one process.
+
+    `tools` are the entries of tools.json that are enabled, `hidden` the names of the others, `places` tells where
+    each tool's class is, `timeout` is the time for one call in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        tools: Mapping[str, dict[str, Any]],
+        hidden: Mapping[str, str],
+        places: Mapping[str, str],
+        timeout: float,
+    ) -> None:
+        self._settings = settings
+        self._tools = tools
+        self._hidden = hidden
+        self._places = places
+        self._contracts: dict[str, Contract] = {}
+        self._client = Client(settings, timeout)
+        # Ready-made in wire form; the SDK takes a dictionary as it takes its own type.
+        self._listing = cast(t.ListToolsResult, {"tools": list(tools.values()), "resultType": "complete"})
+
+    def server(self) -> Server[None]:
+        """The SDK's server with these handlers; it closes the HTTP client when it ends."""
+        service = self._settings.service
+        return Server(
+            service.name,
+            version=service.version,
+            title=service.title,
+            instructions=service.instructions or None,
+            lifespan=self._lifespan,
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+            cache_hints={"tools/list": CacheHint(ttl_ms=_LIST_FRESH_MS, scope="public")},
+            get_tool_input_schema=self._input_schema,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, server: Server[None]) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await self._client.aclose()
+
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        tool = self._tools.get(name)
+        return None if tool is None else tool["inputSchema"]
+
+    async def list_tools(
+        self, ctx: ServerRequestContext[None], params: t.PaginatedRequestParams | None
+    ) -> t.ListToolsResult:
+        """All enabled tools on one page."""
+        if params is not None and params.cursor:
+            raise MCPError(code=t.INVALID_PARAMS, message="unknown cursor: the list of tools has one page")
+        return self._listing
+
+    async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
+        """The result of a tool. Whatever goes wrong becomes a result that the model can act on.
+
+        Raises MCPError (-32602) for a tool that does not exist or is switched off.
+        """
+        name = params.name
+        if name not in self._tools:
+            raise MCPError(code=t.INVALID_PARAMS, message=self._unknown(name))
+        try:
+            contract = self._contract(name)
+            arguments = contract.check(params.arguments or {})
+            wire = build(contract.operation, contract.bindings, arguments)
+            answer = await self._client.send(contract.operation, wire)
+            return result_of(answer, self._settings.mask)
+        except InvalidArguments as error:
+            lines = "\n".join(f"- {problem}" for problem in error.problems)
+            return refusal(self._settings.mask(f"Invalid arguments for {name}, nothing was sent:\n{lines}"))
+        except Refused as error:
+            return refusal(self._settings.mask(f"{name}: {error}"))
+        except Exception:
+            logger.exception("tool %s failed", name)
+            return refusal(f"{name}: internal error in the server, not in your arguments; the operator finds it logged")
+
+    def _contract(self, name: str) -> Contract:
+        if name not in self._contracts:
+            tool = load_tool(self._settings.service.package, self._places[name])
+            self._contracts[name] = Contract(tool, self._tools[name]["inputSchema"])
+        return self._contracts[name]
+
+    def _unknown(self, name: str) -> str:
+        shown = shorten(name, 100).encode("ascii", "backslashreplace").decode()
+        if name in self._hidden:
+            return f"tool '{shown}' is switched off: {self._hidden[name]}"
+        return f"unknown tool '{shown}'; {suggestion(name, self._tools) or 'tools/list names all of them'}"

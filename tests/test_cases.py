@@ -1,0 +1,265 @@
+"""Each folder of `cases/` is one behaviour: a document, what is generated from it, and what its calls send.
+
+`expected/` holds what a reviewer of a generated server reads. `calls.toml` lists calls, which go through the real
+`mcp.Client` to the generated server as a subprocess, and on to an upstream that keeps every byte. Its keys:
+
+    [server]      arguments, environment: how the server is started ({upstream} is replaced); goldens: more to compare
+    [[call]]      tool, arguments (a table, or JSON text where TOML has no word for it, as for null)
+      answer      status, headers, body or base64: what the upstream answers
+      request     "METHOD target", or a table: line, headers (exact; false: must not be there), body (exact; none: no
+                  body), lines (a body with CRLF ends) or base64; or false: nothing may be sent
+      result      is_error, text (exact, or a list of pieces), structured (exact, or false: none), kinds of content
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import base64
+import json
+import os
+import re
+import sys
+import tokenize
+import tomllib
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TESTS, Compare, built, place
+from mcp import Client, StdioServerParameters
+
+CASES = sorted(p.name for p in (TESTS / "cases").iterdir() if p.is_dir())
+WITH_CALLS = [c for c in CASES if (TESTS / "cases" / c / "calls.toml").is_file()]
+
+GOLDENS = ["tools.json", "tools/*.py", "models/*.py"]
+NOT_GOLDENS = ["tools/__init__.py", "models/__init__.py"]
+
+
+# --- what is generated ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_output(case: str, golden: Compare) -> None:
+    """What a reviewer sees is as it was; so is what was left out, and why."""
+    folder = TESTS / "cases" / case
+    made, files = built(folder)
+    patterns = GOLDENS + calls(case).get("server", {}).get("goldens", [])
+    prefix = f"{made.package}/"
+    texts = {}
+    for name, text in files.items():
+        short = name.removeprefix(prefix)
+        if any(fnmatchcase(short, p) for p in patterns) and short not in NOT_GOLDENS:
+            texts[short] = text
+    if made.left_out:
+        reasons = [f"{o.label}: {o.reason} (at {o.pointer})\n" for o in made.left_out]
+        texts["left-out.txt"] = "".join(reasons)
+    if made.notes:
+        texts["notes.txt"] = "".join(f"{n}\n" for n in made.notes).replace(f"{folder.as_posix()}/", "")
+    golden(folder / "expected", texts)
+
+
+def calls(case: str) -> dict[str, Any]:
+    path = TESTS / "cases" / case / "calls.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+# --- what is called ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Request:
+    """A request as its bytes say; header names are in lower case, one that came twice has both values."""
+
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        head, _, self.body = self.raw.partition(b"\r\n\r\n")
+        first, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+        self.method, self.target, _ = first.split(" ")
+        self.headers: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(": ")
+            known = self.headers.get(name.lower())
+            self.headers[name.lower()] = value if known is None else f"{known} AND {value}"
+
+
+class Upstream:
+    """An API that answers as it is told, and keeps what it received."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answer: dict[str, Any] = {}
+        self.url = ""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                body = await reader.readexactly(int(length[1])) if length else b""
+                self.requests.append(Request(head + body))
+                writer.write(self._answer())
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self) -> bytes:
+        stated = self.answer or {"headers": {"Content-Type": "application/json"}, "body": '{"ok":true}'}
+        body = base64.b64decode(stated["base64"]) if "base64" in stated else stated.get("body", "").encode()
+        lines = [f"HTTP/1.1 {stated.get('status', 200)} Said"]
+        lines += [f"{name}: {value.format(upstream=self.url)}" for name, value in stated.get("headers", {}).items()]
+        lines += ["" if stated.get("status") == 204 else f"Content-Length: {len(body)}\r\n"]
+        return "\r\n".join(lines).encode() + b"\r\n" + body
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Upstream]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+
+
+@dataclass
+class Record:
+    """What one call came to."""
+
+    requests: list[Request] = field(default_factory=list)
+    result: Any = None
+    error: str = ""
+
+
+async def converse(case: str, folder: Path) -> list[Record]:
+    """Build the server of a case, start it, make the calls one after another."""
+    made, files = built(TESTS / "cases" / case)
+    place(files, folder)
+    stated = calls(case)
+    server = stated.get("server", {})
+    records = []
+    async with Upstream().running() as upstream:
+        arguments = server.get("arguments", ["--enable-write-tools", "--base-url", "{upstream}"])
+        said = {k: v.replace("{upstream}", upstream.url) for k, v in server.get("environment", {}).items()}
+        parameters = StdioServerParameters(
+            command=sys.executable,
+            args=["-m", made.package, *(a.replace("{upstream}", upstream.url) for a in arguments)],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **said},
+            cwd=folder,
+        )
+        async with Client(parameters, mode="2026-07-28") as client:
+            for call in stated["call"]:
+                upstream.answer, upstream.requests = call.get("answer", {}), []
+                record = Record(upstream.requests)
+                given = call.get("arguments", {})
+                try:
+                    given = json.loads(given) if isinstance(given, str) else given
+                    record.result = await client.call_tool(call["tool"], given)
+                except Exception as error:
+                    record.error = f"{type(error).__name__}: {error}"
+                records.append(record)
+    return records
+
+
+@pytest.fixture(scope="session")
+def conversations(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], list[Record]]]:
+    """The records of a case. Starting a server takes a second, so the next case's runs while one is looked at."""
+    root = tmp_path_factory.mktemp("cases")
+    selected = [i.callspec.params["case"] for i in request.session.items if getattr(i, "originalname", "") == "test_calls"]
+
+    def run(case: str) -> list[Record]:
+        return asyncio.run(asyncio.wait_for(converse(case, root / case), 60))
+
+    with ThreadPoolExecutor(2) as pool:
+        futures: dict[str, Future[list[Record]]] = {case: pool.submit(run, case) for case in selected}
+        yield lambda case: futures[case].result()
+        for future in futures.values():
+            future.cancel()
+
+
+@pytest.mark.parametrize("case", WITH_CALLS)
+def test_calls(case: str, conversations: Callable[[str], list[Record]]) -> None:
+    """Every call sends exactly the request that the document describes, or is refused before there is one."""
+    problems = []
+    stated = calls(case)["call"]
+    for number, (call, record) in enumerate(zip(stated, conversations(case), strict=True), 1):
+        for problem in [*request_problems(call, record), *result_problems(call, record)]:
+            problems.append(f"call {number}, {call['tool']} {call.get('arguments', '')}: {problem}")
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+
+
+def request_problems(call: dict[str, Any], record: Record) -> Iterator[str]:
+    """Yield how the request differs from what the case wants."""
+    wanted = call.get("request")
+    if wanted is False:
+        if record.requests:
+            yield f"something was sent: {record.requests[0].raw!r}"
+        return
+    if not record.requests:
+        if wanted is not None:
+            yield f"nothing was sent: {record.error or text_of(record.result)}"
+        return
+    if wanted is None:
+        return
+    wanted = {"line": wanted} if isinstance(wanted, str) else wanted
+    if len(record.requests) > 1:
+        yield f"{len(record.requests)} requests were sent: {[r.target for r in record.requests]}"
+    sent = record.requests[0]
+    method, _, target = wanted["line"].partition(" ")
+    if (sent.method, sent.target) != (method, target):
+        yield f"sent\n    {sent.method} {sent.target}\n  not\n    {method} {target}"
+    body = sent.body
+    content_type = sent.headers.get("content-type", "")
+    if boundary := re.search(r"boundary=(\S+)", content_type):
+        body = body.replace(boundary[1].encode(), b"BOUNDARY")
+        sent.headers["content-type"] = content_type.replace(boundary[1], "BOUNDARY")
+    expected = "\r\n".join(wanted["lines"]) if "lines" in wanted else wanted.get("body", "")
+    expected_bytes = base64.b64decode(wanted["base64"]) if "base64" in wanted else expected.encode()
+    if body != expected_bytes:
+        yield f"sent the body\n    {body!r}\n  not\n    {expected_bytes!r}"
+    headers = {} if expected_bytes else {"content-type": False}
+    for name, value in (headers | {k.lower(): v for k, v in wanted.get("headers", {}).items()}).items():
+        found = sent.headers.get(name)
+        if found != (None if value is False else value):
+            yield f"sent the header {name}: {found!r}, not {value!r}"
+
+
+def result_problems(call: dict[str, Any], record: Record) -> Iterator[str]:
+    """Yield how the result differs from what the case wants; a call that sends something succeeds unless it says so."""
+    if record.error:
+        if call.get("error", "\0") not in record.error:
+            yield f"the call failed: {record.error}"
+        return
+    wanted = call.get("result", {})
+    said = text_of(record.result)
+    failing = wanted.get("is_error", call.get("request") is False)
+    if bool(record.result.is_error) != failing:
+        yield f"is_error is {record.result.is_error}: {said}"
+    text = wanted.get("text", [])
+    if isinstance(text, str) and said != text:
+        yield f"the text is {said!r}, not {text!r}"
+    for piece in text if isinstance(text, list) else ():
+        if piece not in said:
+            yield f"{piece!r} is not in the text {said!r}"
+    if "structured" in wanted:
+        stated = wanted["structured"]
+        value = json.loads(stated) if isinstance(stated, str) else None if stated is False else stated
+        if record.result.structured_content != value:
+            yield f"structured content is {record.result.structured_content!r}, not {value!r}"
+    if "kinds" in wanted and [c.type for c in record.result.content] != wanted["kinds"]:
+        yield f"content is {[c.type for c in record.result.content]}"
+
+
+def text_of(result: Any) -> str:
+    return "\n".join(c.text for c in result.content if c.type == "text") if result is not None else ""
