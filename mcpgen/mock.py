@@ -16,6 +16,7 @@ import json
 import math
 import re
 import socket
+import tempfile
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -340,6 +341,7 @@ _FORMATS: Final = {
 
 def _draw(outline: JsonSchema) -> Any:
     import hypothesis
+    from hypothesis.configuration import set_hypothesis_home_dir
     from hypothesis_jsonschema import from_schema
 
     drawn: list[Any] = []
@@ -358,7 +360,13 @@ def _draw(outline: JsonSchema) -> Any:
     def take(value: Any) -> None:
         drawn.append(value)
 
-    take()
+    # It would leave its tables in `.hypothesis` in the folder of whoever runs the mock.
+    with tempfile.TemporaryDirectory() as home:
+        set_hypothesis_home_dir(home)
+        try:
+            take()
+        finally:
+            set_hypothesis_home_dir(None)
     return drawn[0]
 
 
@@ -970,6 +978,8 @@ class Mock:
 
         # Bound here, because uvicorn ends the process when the port is taken.
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # asyncio would do it for a socket of its own; without it every answer waits 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             self, lifespan="off", log_config=None, access_log=False, ws="none", http="h11", timeout_graceful_shutdown=1
         )

@@ -544,7 +544,8 @@ _NOISE = frozenset(
 
 def _server_name(title: str) -> str:
     """Return the server's name for a document's title: `PagerDuty API` → pagerduty."""
-    said = [w.lower() for w in re.split(r"[^A-Za-z0-9]+", ascii_of(title)) if w]
+    bare = re.sub(r"'s\b", "", ascii_of(title.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
+    said = [w.lower() for w in re.split(r"[^A-Za-z0-9]+", bare) if w]
     kept = [w for w in said if w not in _NOISE and not re.fullmatch(r"v?[0-9]+", w)]
     name = "-".join(kept or said)[:40].strip("-") or slug(title, "server")
     return name if name[0].isalpha() else f"api-{name}"

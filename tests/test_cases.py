@@ -3,7 +3,7 @@
 `expected/` holds what a reviewer of a generated server reads. `calls.toml` lists calls, which go through the real
 `mcp.Client` to the generated server as a subprocess, and on to an upstream that keeps every byte. Its keys:
 
-    [server]      arguments, environment: how the server is started ({upstream} is replaced); goldens: more to compare
+    [server]      arguments, environment: how the server is started ({upstream} and {port} are replaced); goldens: more to compare
     [[call]]      tool, arguments (a table, or JSON text where TOML has no word for it, as for null)
       answer      status, headers, body or base64: what the upstream answers
       request     "METHOD target", or a table: line, headers (exact; false: must not be there), body (exact; none: no
@@ -98,6 +98,10 @@ class Upstream:
         self.answer: dict[str, Any] = {}
         self.url = ""
 
+    def named(self, text: str) -> str:
+        """Return `text` with this upstream's address in it."""
+        return text.replace("{upstream}", self.url).replace("{port}", self.url.rpartition(":")[2])
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -116,7 +120,7 @@ class Upstream:
         stated = self.answer or {"headers": {"Content-Type": "application/json"}, "body": '{"ok":true}'}
         body = base64.b64decode(stated["base64"]) if "base64" in stated else stated.get("body", "").encode()
         lines = [f"HTTP/1.1 {stated.get('status', 200)} Said"]
-        lines += [f"{name}: {value.format(upstream=self.url)}" for name, value in stated.get("headers", {}).items()]
+        lines += [f"{name}: {self.named(value)}" for name, value in stated.get("headers", {}).items()]
         lines += ["" if stated.get("status") == 204 else f"Content-Length: {len(body)}\r\n"]
         return "\r\n".join(lines).encode() + b"\r\n" + body
 
@@ -148,10 +152,10 @@ async def converse(case: str, folder: Path) -> list[Record]:
     records = []
     async with Upstream().running() as upstream:
         arguments = server.get("arguments", ["--enable-write-tools", "--base-url", "{upstream}"])
-        said = {k: v.replace("{upstream}", upstream.url) for k, v in server.get("environment", {}).items()}
+        said = {k: upstream.named(v) for k, v in server.get("environment", {}).items()}
         parameters = StdioServerParameters(
             command=sys.executable,
-            args=["-m", made.package, *(a.replace("{upstream}", upstream.url) for a in arguments)],
+            args=["-m", made.package, *map(upstream.named, arguments)],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **said},
             cwd=folder,
         )

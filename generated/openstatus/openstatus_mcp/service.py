@@ -12,7 +12,7 @@ SERVICE = Service(
     title="openstatus",
     version="0.1.0",
     package="openstatus_mcp",
-    instructions="Read before you write: list the status pages first and take ids from there, never from memory. Before a call with\nnotify = true, show the user the draft and ask: a notification to subscribers cannot be taken back.",
+    instructions="List the status pages first and take ids from there, never from memory. Show the user what you are about to change,\nand change it only when they agree: status pages are public.",
     servers={
         "": Upstream("https://api.openstatus.dev", env="OPENSTATUS_BASE_URL"),
     },

@@ -2,10 +2,7 @@
 """Every tool and where it is defined: module, then class. A module is imported when one of its tools is first called."""
 
 TOOLS: dict[str, str] = {
-    "add_status_report_update": "status_reports:AddStatusReportUpdate",
-    "create_maintenance": "maintenances:CreateMaintenance",
     "create_status_page": "status_pages:CreateStatusPage",
-    "create_status_report": "status_reports:CreateStatusReport",
     "get_maintenance": "maintenances:GetMaintenance",
     "get_status_page": "status_pages:GetStatusPage",
     "get_status_page_overview": "status_pages:GetStatusPageOverview",

@@ -12,65 +12,6 @@ from .._runtime import (
 )
 
 
-class CreateMaintenance(Tool):
-    """Announce a maintenance.
-
-    Announce planned work on a status page, with a start and an end. Each call announces another maintenance, so look for it in the list before you repeat a call that failed. For a problem that was not planned, open a status report instead.
-    """
-
-    OPERATION: ClassVar = Operation(
-        "create_maintenance",
-        "POST",
-        "/rpc/openstatus.maintenance.v1.MaintenanceService/CreateMaintenance",
-        body="application/json",
-        body_required=True,
-    )
-
-    from_: Annotated[
-        str,
-        Json("from"),
-        Field(
-            alias="from",
-            pattern="^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?(Z|[+-]\\d{2}:\\d{2})$",
-            description="Start of the window, before its end.",
-        ),
-    ]
-    message: Annotated[
-        str, Json("message"), Field(min_length=1, description="What is planned and what visitors will notice.")
-    ]
-    notify: Annotated[
-        bool | None,
-        Json("notify"),
-        Field(
-            description="Whether the subscribers of the status page are notified now. Ask the user before you set it to true: a notification cannot be taken back."
-        ),
-    ] = None
-    pageComponentIds: Annotated[
-        list[str] | None,
-        Json("pageComponentIds"),
-        Field(
-            description="Identifiers of the affected components, all on that status page. Take them from the overview of the page."
-        ),
-    ] = None
-    pageId: Annotated[
-        str,
-        Json("pageId"),
-        Field(
-            pattern="^[0-9]+$",
-            description="Identifier of the status page to announce it on. Take it from the list of status pages, never guess it.",
-        ),
-    ]
-    title: Annotated[str, Json("title"), Field(max_length=256, min_length=1, description="Title that visitors read.")]
-    to: Annotated[
-        str,
-        Json("to"),
-        Field(
-            pattern="^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?(Z|[+-]\\d{2}:\\d{2})$",
-            description="End of the window, after its start.",
-        ),
-    ]
-
-
 class GetMaintenance(Tool):
     """Get a maintenance.
 

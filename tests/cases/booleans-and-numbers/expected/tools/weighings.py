@@ -20,6 +20,7 @@ class ListWeighings(Tool):
         "GET",
         "/weighings",
     )
+
     above: Annotated[float | None, Query("above"), Field(le=999.9999999999999, ge=5e-324)] = None
     fineness: Annotated[float | None, Query("fineness")] = None
     flag: Annotated[Literal[1] | None, Query("flag")] = None

@@ -21,6 +21,7 @@ class BrewTea(Tool):
         "POST",
         "/teas",
     )
+
     From: Annotated[str, Header("From"), Field(description="Who asks.")]
     X_Blend: Annotated[dict[str, int] | None, Header("X-Blend", explode=True), Field(alias="X-Blend")] = None
     X_Cups: Annotated[int | None, Header("X-Cups"), Field(alias="X-Cups", ge=1)] = None

@@ -20,6 +20,7 @@ class GetBook(Tool):
         "GET",
         "/shelves/{shelf}/books/{book}",
     )
+
     book: Annotated[int, Path("book"), Field(description="Its number.")]
     shelf: Annotated[str, Path("shelf"), Field(description="Where the book stands.")]
 
@@ -32,6 +33,7 @@ class GetCover(Tool):
         "GET",
         "/covers/{name}.{kind}",
     )
+
     kind: Annotated[str, Path("kind")]
     name: Annotated[str, Path("name")]
 
@@ -44,4 +46,5 @@ class ListByTopics(Tool):
         "GET",
         "/topics/{topics}",
     )
+
     topics: Annotated[list[str], Path("topics")]

@@ -22,6 +22,7 @@ class GetMap(Tool):
         "GET",
         "/maps/{point}",
     )
+
     point: Annotated[GetMapPoint, Path("point", style="matrix", explode=True)]
 
 
@@ -33,6 +34,7 @@ class GetMapByColours(Tool):
         "GET",
         "/maps/by-colour/{colours}",
     )
+
     colours: Annotated[list[str], Path("colours", style="label")]
 
 
@@ -44,5 +46,6 @@ class PrintSheets(Tool):
         "POST",
         "/maps/{map}/sheets?action=print",
     )
+
     map: Annotated[str, Path("map")]
     copies: Annotated[int | None, Query("copies")] = None

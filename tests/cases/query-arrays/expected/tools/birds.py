@@ -20,6 +20,7 @@ class ListBirds(Tool):
         "GET",
         "/birds",
     )
+
     colours: Annotated[list[str] | None, Query("colours", explode=False)] = None
     ids: Annotated[list[str] | None, Query("ids"), Field(description="Only these.")] = None
     nest_ids: Annotated[list[int] | None, Query("nest_ids[]"), Field(min_length=1)] = None

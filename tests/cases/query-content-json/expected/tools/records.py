@@ -23,5 +23,6 @@ class FindRecords(Tool):
         "GET",
         "/records",
     )
+
     order: Annotated[list[str] | None, Query("order", content="application/json")] = None
     where: Annotated[FindRecordsWhere, Query("where", content="application/json"), Field(description="The condition.")]

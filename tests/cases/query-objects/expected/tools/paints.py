@@ -25,6 +25,7 @@ class SearchPaints(Tool):
         "GET",
         "/paints",
     )
+
     colour: Annotated[
         SearchPaintsColour | None,
         Query("colour"),

@@ -26,6 +26,7 @@ class ReplaceThing(Tool):
         body="application/json",
         body_required=True,
     )
+
     id: Annotated[str, Path("id"), Field(description="In the path.")]
     query_id: Annotated[str | None, Query("id"), Field(description="In the query.")] = None
     header_ID: Annotated[str | None, Header("ID"), Field(description="In a header.")] = None
