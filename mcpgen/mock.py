@@ -342,13 +342,10 @@ _FORMATS: Final = {
 def _draw(outline: JsonSchema) -> Any:
     import hypothesis
     from hypothesis.configuration import set_hypothesis_home_dir
-    from hypothesis_jsonschema import from_schema
 
     drawn: list[Any] = []
     formats = {name: hypothesis.strategies.just(text) for name, text in _FORMATS.items()}
-
-    @hypothesis.seed(0)
-    @hypothesis.settings(
+    settings = hypothesis.settings(
         max_examples=1,  # the first one is the simplest, not a random one
         database=None,
         deadline=None,
@@ -356,15 +353,14 @@ def _draw(outline: JsonSchema) -> Any:
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    @hypothesis.given(from_schema(outline, custom_formats=formats, allow_x00=False, codec="ascii"))
-    def take(value: Any) -> None:
-        drawn.append(value)
-
-    # It would leave its tables in `.hypothesis` in the folder of whoever runs the mock.
+    # Else it would leave its tables in `.hypothesis` in the folder of whoever runs the mock.
     with tempfile.TemporaryDirectory() as home:
         set_hypothesis_home_dir(home)
         try:
-            take()
+            from hypothesis_jsonschema import from_schema  # its import writes there, too
+
+            values = from_schema(outline, custom_formats=formats, allow_x00=False, codec="ascii")
+            hypothesis.seed(0)(settings(hypothesis.given(values)(lambda value: drawn.append(value))))()
         finally:
             set_hypothesis_home_dir(None)
     return drawn[0]

@@ -63,6 +63,8 @@ def golden(request: pytest.FixtureRequest) -> Compare:
                 before, after = (x.get(name, b"").decode().splitlines(keepends=True) for x in (there, wanted))
                 said += difflib.unified_diff(before, after, f"expected/{name}", f"now/{name}")
         if said:
-            pytest.fail("not as expected; if the change is meant: pytest --update, then git diff\n" + "".join(said), False)
+            pytest.fail(
+                "not as expected; if the change is meant: pytest --update, then git diff\n" + "".join(said), False
+            )
 
     return compare

@@ -3,7 +3,8 @@
 `expected/` holds what a reviewer of a generated server reads. `calls.toml` lists calls, which go through the real
 `mcp.Client` to the generated server as a subprocess, and on to an upstream that keeps every byte. Its keys:
 
-    [server]      arguments, environment: how the server is started ({upstream} and {port} are replaced); goldens: more to compare
+    [server]      arguments, environment: how the server is started, with {upstream} and {port} replaced;
+                  goldens: more files to compare
     [[call]]      tool, arguments (a table, or JSON text where TOML has no word for it, as for null)
       answer      status, headers, body or base64: what the upstream answers
       request     "METHOD target", or a table: line, headers (exact; false: must not be there), body (exact; none: no
@@ -36,10 +37,14 @@ from conftest import TESTS, Compare, built, place
 from mcp import Client, StdioServerParameters
 
 CASES = sorted(p.name for p in (TESTS / "cases").iterdir() if p.is_dir())
-WITH_CALLS = [c for c in CASES if (TESTS / "cases" / c / "calls.toml").is_file()]
 
 GOLDENS = ["tools.json", "tools/*.py", "models/*.py"]
 NOT_GOLDENS = ["tools/__init__.py", "models/__init__.py"]
+
+
+def calls(case: str) -> dict[str, Any]:
+    path = TESTS / "cases" / case / "calls.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 # --- what is generated ------------------------------------------------------------------------------------------------
@@ -65,9 +70,24 @@ def test_output(case: str, golden: Compare) -> None:
     golden(folder / "expected", texts)
 
 
-def calls(case: str) -> dict[str, Any]:
-    path = TESTS / "cases" / case / "calls.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def test_hostile_texts_stay_texts() -> None:
+    """No text of a document becomes code, a name, markup, or something that a reviewer cannot see."""
+    _, files = built(TESTS / "cases" / "hostile-text")
+    for name, text in files.items():
+        unseen = {c for c in text if not c.isprintable() and c != "\n"}
+        assert not unseen, f"{name} holds {sorted(map(ascii, unseen))}"
+        if name.endswith(".py"):
+            ast.parse(text, name)
+            tokens = tokenize.tokenize(BytesIO(text.encode()).readline)
+            said = [t.string for t in tokens if t.type not in (tokenize.STRING, tokenize.COMMENT, tokenize.ENCODING)]
+            assert "PWNED" not in said, name
+        elif name.endswith(".json"):
+            json.loads(text)
+        elif name.endswith(".toml"):
+            assert tomllib.loads(text)["project"]["scripts"]
+        elif name.endswith(".md"):
+            outside = re.sub(r"`[^`\n]*`", "", text)
+            assert not re.search(r"<\w|(?<!\\)\]\(javascript:|^# Heading", outside, re.MULTILINE), name
 
 
 # --- what is called ---------------------------------------------------------------------------------------------------
@@ -179,7 +199,7 @@ def conversations(
 ) -> Iterator[Callable[[str], list[Record]]]:
     """The records of a case. Starting a server takes a second, so the next case's runs while one is looked at."""
     root = tmp_path_factory.mktemp("cases")
-    selected = [i.callspec.params["case"] for i in request.session.items if getattr(i, "originalname", "") == "test_calls"]
+    selected = [i.callspec.params["case"] for i in request.session.items if i.originalname == "test_calls"]
 
     def run(case: str) -> list[Record]:
         return asyncio.run(asyncio.wait_for(converse(case, root / case), 60))
@@ -191,7 +211,7 @@ def conversations(
             future.cancel()
 
 
-@pytest.mark.parametrize("case", WITH_CALLS)
+@pytest.mark.parametrize("case", [c for c in CASES if "call" in calls(c)])
 def test_calls(case: str, conversations: Callable[[str], list[Record]]) -> None:
     """Every call sends exactly the request that the document describes, or is refused before there is one."""
     problems = []
