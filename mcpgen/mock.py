@@ -16,10 +16,13 @@ import json
 import math
 import re
 import socket
+import string
 import tempfile
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote_plus, unquote, unquote_plus, urlsplit
 
@@ -290,179 +293,232 @@ _ROOM: Final = 3
 """How many objects deep optional properties are sampled; deeper ones are left out, which keeps an answer readable."""
 
 _LARGEST: Final = 120
-"""From so many schemas on an outline takes only what is required: the time that sampling costs grows faster than it."""
+"""From so many values on a sample takes only what is required."""
+
+_FORMATS: Final = {
+    "date-time": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+    "time": "12:00:00Z",
+    "duration": "PT1H",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "email": "ann@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "byte": "c2FtcGxl",
+} | dict.fromkeys(("uri", "url", "iri"), "https://example.com/")
+
+Part = tuple[JsonSchema, frozenset[str]]
+"""A schema, and the references that lead to it."""
 
 
 def sample(bundle: _Bundle) -> tuple[Any, str]:
-    """A value for the schema, the same in every run; the second part is empty, or says why it is only a stub.
+    """A value for the schema, the same in every run; the second part is empty, or says why it is only a stub."""
+    import hypothesis
+    from hypothesis import strategies as st
+    from hypothesis.configuration import set_hypothesis_home_dir
 
-    The library knows no recursive references and answers with the emptiest value it can, so it is given an outline:
-    references replaced, recursion cut where it may end, optional properties asked for, examples of the vendor fixed.
-    An outline that leads to nothing valid is replaced by a plainer one.
-    """
     validator = bundle.validator()
-    reason = "the schema never ends"
-    for room, fixed, branch in ((_ROOM, True, 0), (_ROOM, True, 1), (_ROOM, False, 0), (1, True, 2), (0, False, 0)):
-        outline = _Outline(bundle.definitions, fixed, branch).of(bundle.schema, room, frozenset())
-        if outline is None:
-            continue
+    settings = hypothesis.settings(
+        max_examples=40,  # the first one is the simplest; the others are random
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    reason = "no sample fits the schema"
+    # Else it would leave its tables in `.hypothesis` in the folder of whoever runs the mock.
+    with tempfile.TemporaryDirectory() as home:
+        set_hypothesis_home_dir(home)
         try:
-            value = _draw(outline)
-        except Exception as e:
-            # The library raises whatever its own passes run into (TypeError, RecursionError, Unsatisfiable, re.error …)
-            # and a sample that cannot be had must not cost the answer.
-            reason = type(e).__name__
-            continue
-        for candidate in (_filled(value), value):
-            if validator is None or validator.is_valid(candidate):
-                return candidate, ""
-        reason = "no sample fits the schema"
+            for room in (_ROOM, 1, 0):
+                made = st.composite(
+                    lambda draw, room=room: _Sampler(bundle.definitions, draw).start(bundle.schema, room)
+                )
+                try:
+                    fits = validator.is_valid if validator else lambda _: True
+                    return hypothesis.find(made(), fits, settings=settings, random=Random(0)), ""
+                except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
+                    continue
+                except _DeadEnd:
+                    reason = "the schema never ends"
+                except Exception as e:
+                    # A pattern of another dialect, numbers beyond a float: it must not cost the answer.
+                    reason = type(e).__name__
+        finally:
+            set_hypothesis_home_dir(None)
     kinds = _shape([bundle.schema], bundle.definitions).types
     stubs = {"object": {}, "array": [], "string": ""}
     return next((v for kind, v in stubs.items() if kind in kinds), {}), f"sampling failed: {reason}"
 
 
-def _filled(value: Any) -> Any:
-    """`value` with "string" in place of empty texts, as a reader of the answer expects it."""
-    if isinstance(value, dict):
-        return {k: _filled(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_filled(v) for v in value]
-    return "string" if value == "" else value
+class _DeadEnd(Exception):
+    """No value ends here: a reference comes back to itself, or the schema is `false`."""
 
 
-_FORMATS: Final = {
-    "uuid": "00000000-0000-4000-8000-000000000000",
-    "url": "https://example.com/",
-    "byte": "c2FtcGxl",
-}
-"""Formats of OpenAPI documents that the library does not sample by itself."""
+class _Sampler:
+    """Makes one value for a schema; every choice is drawn, so that `hypothesis` can look for a value that fits.
 
-
-def _draw(outline: JsonSchema) -> Any:
-    import hypothesis
-    from hypothesis.configuration import set_hypothesis_home_dir
-
-    drawn: list[Any] = []
-    formats = {name: hypothesis.strategies.just(text) for name, text in _FORMATS.items()}
-    settings = hypothesis.settings(
-        max_examples=1,  # the first one is the simplest, not a random one
-        database=None,
-        deadline=None,
-        phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
-        verbosity=hypothesis.Verbosity.quiet,
-    )
-    # Else it would leave its tables in `.hypothesis` in the folder of whoever runs the mock.
-    with tempfile.TemporaryDirectory() as home:
-        set_hypothesis_home_dir(home)
-        try:
-            from hypothesis_jsonschema import from_schema  # its import writes there, too
-
-            values = from_schema(outline, custom_formats=formats, allow_x00=False, codec="ascii")
-            hypothesis.seed(0)(settings(hypothesis.given(values)(lambda value: drawn.append(value))))()
-        finally:
-            set_hypothesis_home_dir(None)
-    return drawn[0]
-
-
-def _turned(branches: list[JsonSchema], first: int) -> list[JsonSchema]:
-    start = first % len(branches)
-    return branches[start:] + branches[:start]
-
-
-class _Outline:
-    """Turns a bundle into one schema without references that asks for everything worth showing.
-
-    `fixed`: examples and defaults of the vendor become constants; `branch`: which of an `anyOf` or `oneOf` is taken.
+    The simplest draw is the first branch, the vendor's example, every optional property while there is room. What is
+    not constructed here (`not`, `if`, one branch of `oneOf` only …) is left to the search.
     """
 
-    def __init__(self, definitions: Definitions, fixed: bool, branch: int) -> None:
+    def __init__(self, definitions: Definitions, draw: Callable[..., Any]) -> None:
+        from hypothesis import strategies
+
         self._definitions = definitions
-        self._fixed = fixed
-        self._branch = branch
+        self._draw = draw
+        self._st = strategies
         self._size = 0
 
-    def of(
-        self, schema: JsonSchema, room: int, trail: frozenset[str], needed: frozenset[str] = frozenset()
-    ) -> JsonSchema | None:
-        """The outline; None where a reference comes back to itself, which the schema around it has to leave out.
+    def start(self, schema: JsonSchema, room: int) -> Any:
+        return self._value([(schema, frozenset())], room)
 
-        `trail` holds the references that lead here, `needed` what the schema that this one is a part of requires.
-        """
-        if isinstance(schema, bool):
-            return schema
-        self._size += 1
-        if self._size > _LARGEST:
-            room = 0
-        alternatives = [_turned(schema[key], self._branch) for key in ("anyOf", "oneOf") if schema.get(key)]
-        for sub in (schema, *schema.get("allOf", []), *(branches[0] for branches in alternatives)):
-            if isinstance(sub, dict):
-                target = self._definitions[_name(sub)] if "$ref" in sub and sub is not schema else sub
-                needed |= set(target.get("required", [])) if isinstance(target, dict) else set()
-        out = {k: v for k, v in schema.items() if k not in ("$ref", "examples", *_MANY, *_ONE, *_NAMED)}
-        parts = [self.of(sub, room, trail, needed) for sub in schema.get("allOf", [])]
-        for branches in alternatives:
-            possible = (p for sub in branches if (p := self.of(sub, room, trail, needed)) is not None)
-            parts.append(next(possible, None))
+    def _parts(self, schema: JsonSchema, trail: frozenset[str]) -> Iterator[Part]:
+        """The schemas without reference and branches that a value has to meet at once."""
+        if schema is False:
+            raise _DeadEnd
+        if not isinstance(schema, dict):
+            return
         if "$ref" in schema:
             name = _name(schema)
-            parts.append(None if name in trail else self.of(self._definitions[name], room, trail | {name}, needed))
-        if None in parts:
-            return None
-        if isinstance(types := out.get("type"), list):
-            out["type"] = next(t for t in types if t != "null")
-        if not self._object(schema, out, room, trail, needed) or not self._array(schema, out, room, trail):
-            return None
-        if not out and len(parts) == 1 and isinstance(parts[0], dict):
-            out = parts[0]
-        elif parts:
-            out["allOf"] = parts
-        return self._fix(schema, out) if self._fixed else out
+            if name in trail:
+                raise _DeadEnd
+            yield from self._parts(self._definitions[name], trail | {name})
+        for sub in schema.get("allOf", []):
+            yield from self._parts(sub, trail)
+        for key in ("anyOf", "oneOf"):
+            if branches := schema.get(key):
+                first = self._draw(self._st.integers(0, len(branches) - 1))
+                for sub in branches[first:] + branches[:first]:
+                    with contextlib.suppress(_DeadEnd):
+                        yield from [*self._parts(sub, trail)]
+                        break
+                else:
+                    raise _DeadEnd
+        yield schema, trail
 
-    def _object(
-        self, schema: dict[str, Any], out: dict[str, Any], room: int, trail: frozenset[str], needed: frozenset[str]
-    ) -> bool:
-        required = schema.get("required", [])
-        properties: dict[str, Any] = {}
-        for name, sub in schema.get("properties", {}).items():
-            if name in needed or room > 0:
-                part = self.of(sub, room - 1, trail)
-                if part is None and name in needed:
-                    return False
-                if part is not None and part is not False:
-                    properties[name] = part
-        if properties:
-            out["properties"] = properties
-            if schema.get("maxProperties", math.inf) >= len(properties):
-                out["required"] = [*dict.fromkeys([*required, *properties])]
-        if schema.get("minProperties", 0) > len(properties) or any(n not in properties for n in required):
-            rest = self.of(schema.get("additionalProperties", True), room - 1, trail)
-            if rest is not None:
-                out["additionalProperties"] = rest
-        return True
+    def _value(self, schemas: list[Part], room: int) -> Any:
+        self._size += 1
+        room = 0 if self._size > _LARGEST else room
+        parts = [p for schema, trail in schemas for p in self._parts(schema, trail)]
+        said: dict[str, list[Any]] = {}
+        for part, _ in parts:
+            for key, value in part.items():
+                said.setdefault(key, []).append(value)
+        allowed = [[v] for v in said.get("const", [])] + said.get("enum", [])
+        if allowed and (common := [v for v in allowed[0] if all(v in values for values in allowed)]):
+            return self._draw(self._st.sampled_from(common))
+        examples = [e for values in said.get("examples", []) for e in values]
+        for example in examples:
+            if self._fits(schemas, example) and not self._draw(self._st.booleans()):
+                return example
+        kinds = self._kinds(said)
+        match self._draw(self._st.sampled_from(kinds)):
+            case "object":
+                return self._object(parts, said, room)
+            case "array":
+                return self._array(parts, said, room)
+            case "string":
+                return self._text(said)
+            case "boolean":
+                return self._draw(self._st.booleans())
+            case "null":
+                return None
+            case kind:
+                return self._number(said, kind == "integer")
 
-    def _array(self, schema: dict[str, Any], out: dict[str, Any], room: int, trail: frozenset[str]) -> bool:
-        if "items" not in schema:
-            return True
-        part = self.of(schema["items"], room, trail)
-        least = schema.get("minItems", 0)
-        if part is None:
-            out["maxItems"] = 0
-            return not least
-        out["items"] = part
-        if schema.get("maxItems", 1) and room >= 0:
-            out["minItems"] = max(least, 1)
-        return True
+    def _fits(self, schemas: list[Part], value: Any) -> bool:
+        bundle = _Bundle({"allOf": [schema for schema, _ in schemas]}, self._definitions, ())
+        validator = bundle.validator()
+        return validator is None or validator.is_valid(value)
 
-    def _fix(self, schema: dict[str, Any], out: dict[str, Any]) -> JsonSchema:
-        import jsonschema_rs
+    @staticmethod
+    def _kinds(said: dict[str, list[Any]]) -> list[str]:
+        """The JSON types to choose from; what says nothing of its type is a text, as most untyped parameters are."""
+        kinds: list[str] = []
+        for types in said.get("type", []):
+            types = [types] if isinstance(types, str) else types
+            kinds = [t for t in types if not kinds or t in kinds or (t == "integer" and "number" in kinds)]
+        hints = {"object": ("properties", "required", "additionalProperties", "minProperties"), "array": ("items",)}
+        hints |= {"string": ("pattern", "format", "minLength"), "integer": ("minimum", "maximum", "multipleOf")}
+        kinds = kinds or [kind for kind, keys in hints.items() if any(k in said for k in keys)] or ["string"]
+        return [t for t in kinds if t != "null"] or kinds
 
-        for example in schema.get("examples", []):
-            with contextlib.suppress(jsonschema_rs.ValidationError, ValueError):
-                if jsonschema_rs.Draft202012Validator(out, validate_formats=False, offline=True).is_valid(example):
-                    return {"const": example}
-        return out
+    def _object(self, parts: list[Part], said: dict[str, list[Any]], room: int) -> dict[str, Any]:
+        required = dict.fromkeys(name for names in said.get("required", []) for name in names)
+        properties: dict[str, list[Part]] = {}
+        for part, trail in parts:
+            for name, sub in part.get("properties", {}).items():
+                properties.setdefault(name, []).append((sub, trail))
+        most = min(said.get("maxProperties", [math.inf]))
+        made: dict[str, Any] = {}
+        for name in sorted({*properties, *required}, key=lambda n: n not in required):
+            if name in required or (room > 0 and len(made) < most):
+                try:
+                    made[name] = self._value(properties.get(name) or self._others(parts), room - 1)
+                except _DeadEnd:
+                    if name in required:
+                        raise
+        while len(made) < max(said.get("minProperties", [0])):
+            names: list[Part] = [(s, t) for p, t in parts if (s := p.get("propertyNames")) is not None]
+            patterns = [k for keys in said.get("patternProperties", []) for k in keys]
+            key = (
+                self._text({"pattern": patterns[:1]})
+                if patterns
+                else self._value([*names, ({"type": "string"}, frozenset())], 0)
+            )
+            made[key if key not in made else f"{key}{len(made)}"] = self._value(self._others(parts), room - 1)
+        return made
+
+    @staticmethod
+    def _others(parts: list[Part]) -> list[Part]:
+        """The schemas of properties that nobody names."""
+        patterns = [(s, t) for p, t in parts for s in p.get("patternProperties", {}).values()]
+        return patterns[:1] or [(p["additionalProperties"], t) for p, t in parts if "additionalProperties" in p]
+
+    def _array(self, parts: list[Part], said: dict[str, list[Any]], room: int) -> list[Any]:
+        first = [(sub, t) for p, t in parts for sub in p.get("prefixItems", [])]
+        rest = [(p[key], t) for p, t in parts for key in ("items", "contains") if key in p]
+        least, most = max(said.get("minItems", [0])), min(said.get("maxItems", [math.inf]))
+        wanted = least if first or not rest else min(max(least, 1), most)
+        made: list[Any] = []
+        try:
+            made += [self._value([item], room) for item in first]
+            for _ in range(100):
+                if len(made) >= wanted:
+                    break
+                item = self._value(rest, room)
+                if item not in made or True not in said.get("uniqueItems", []):
+                    made.append(item)
+        except _DeadEnd:
+            if len(made) < least:
+                raise
+        return made
+
+    def _text(self, said: dict[str, list[Any]]) -> str:
+        low, high = max(said.get("minLength", [0])), min(said.get("maxLength", [10**6]))
+        patterns = said.get("pattern", [])
+        usual = _FORMATS.get(said.get("format", [""])[0], "string")
+        texts = self._st.text(string.ascii_lowercase, min_size=low, max_size=min(high, low + 20))
+        if patterns:
+            texts = self._st.from_regex(patterns[0], alphabet=self._st.characters(codec="ascii", min_codepoint=32))
+            texts = texts.filter(lambda t: low <= len(t) <= high)
+        if low <= len(usual) <= high and all(re.search(p, usual) for p in patterns):
+            texts = self._st.just(usual) | texts
+        return str(self._draw(texts))
+
+    def _number(self, said: dict[str, list[Any]], whole: bool) -> float:
+        """A multiple of the step, which is 1 unless the document says otherwise, or any number where none fits."""
+        step = Decimal(str(max(said.get("multipleOf", [1]))))
+        at_least, above = ([Decimal(str(n)) for n in said.get(k, [])] for k in ("minimum", "exclusiveMinimum"))
+        at_most, below = ([Decimal(str(n)) for n in said.get(k, [])] for k in ("maximum", "exclusiveMaximum"))
+        low = max([math.ceil(n / step) for n in at_least] + [math.floor(n / step) + 1 for n in above], default=None)
+        high = min([math.floor(n / step) for n in at_most] + [math.ceil(n / step) - 1 for n in below], default=None)
+        if whole or low is None or high is None or low <= high:
+            value = self._draw(self._st.integers(low, high)) * step
+            return int(value) if value == int(value) else float(value)
+        return float(self._draw(self._st.floats(float(max(at_least + above)), float(min(at_most + below)))))
 
 
 # ---------------------------------------------------------------------------------------------------- from text to JSON

@@ -177,7 +177,7 @@ def test_a_sample_is_valid(vendor: Vendor) -> None:
     assert {record.source for _, record in got.values()} == {"sample"}
     assert {record.notes for _, record in got.values()} == {()}
     value = {name: pair[0] for name, pair in got.items()}
-    assert value["recursive"] == {"children": [], "id": "0"}
+    assert value["recursive"] == {"children": [], "id": "string"}
     assert value["closed"] == {"a": "string", "b": 0}
     assert value["choice"] == {"k": "a"}
     assert value["bounds"] == 4

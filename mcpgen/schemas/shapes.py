@@ -428,18 +428,26 @@ class Schemas:
 
     def _object(self, shape: Shape, flat: list[Flat]) -> None:
         parts: dict[str, list[str]] = {}
+        writable: set[str] = set()
         closed: list[tuple[str, set[str]]] = []
         extras: list[str] = []
         required: set[str] = set()
         for at, node in flat:
             properties = node.get("properties")
             names = set()
+            read_only = set()
             if isinstance(properties, dict):
                 for name in properties:
-                    parts.setdefault(name, []).append(f"{at}/properties/{escape(name)}")
+                    pointer = f"{at}/properties/{escape(name)}"
+                    parts.setdefault(name, []).append(pointer)
                     names.add(name)
+                    if self._read_only(pointer):
+                        read_only.add(name)
+            # A part's `required` does not ask for what the same part calls read-only (OpenAPI 3.0.4, "readOnly"), but
+            # it does for what only another part calls so: a reference asks for the `id` of the resource it extends.
+            writable |= names - read_only
             if isinstance(node.get("required"), list):
-                required |= {r for r in node["required"] if isinstance(r, str)}
+                required |= {r for r in node["required"] if isinstance(r, str) and r not in read_only}
             more = node.get("additionalProperties", node.get("unevaluatedProperties", True))
             if more is False and not isinstance(node.get("patternProperties"), dict):
                 closed.append((at, names))
@@ -452,14 +460,15 @@ class Schemas:
                 continue
             for name in [n for n in parts if n not in names]:
                 if name in required:
-                    raise Contradiction(at, f"`{name}` is required by one part of `allOf` and forbidden by another")
+                    raise Contradiction(at, f"`{name}` is required by one part of the schema and forbidden by another")
                 del parts[name]
         for name in sorted(parts):
-            place = self._conjunction(parts[name])
-            if place is None:  # read-only, or `false`
-                required.discard(name)
-                continue
-            shape.properties[name] = place
+            if name in writable or name in required:
+                if any(self._node(p) is False for p in parts[name]):
+                    if name in required:
+                        raise Contradiction(parts[name][0], f"`{name}` is required but not allowed")
+                    continue
+                shape.properties[name] = self._conjunction(parts[name])
         shape.required = frozenset(required)
         if closed:
             shape.extra = False
@@ -467,29 +476,30 @@ class Schemas:
             if missing:
                 raise Contradiction(closed[0][0], f"`{min(missing)}` is required but not allowed")
         elif extras:
-            shape.extra = self._conjunction(extras) or True
+            shape.extra = self._conjunction(extras)
 
-    def _conjunction(self, pointers: list[str]) -> Place | None:
-        """Return the place that satisfies all of `pointers`; None where the document's reader may not write."""
+    def _conjunction(self, pointers: list[str]) -> Place:
+        """Return the place that satisfies all of `pointers`."""
         keys: list[str] = []
         note = ""
         default = None
         for pointer in pointers:
-            node = self._node(pointer)
-            if node is None:
+            if self._node(pointer) is None:
                 raise Defect(pointer, "a schema must be an object, this is null")
             place = self.place(pointer)
-            if self._read_only(node, place.key) or node is False:
-                return None
             keys += [k for k in place.key if k not in keys]
             note = note or place.description
             default = place.default if default is None else default
         return Place(tuple(keys), note, default)
 
-    def _read_only(self, node: Any, key: Key) -> bool:
-        if isinstance(node, dict) and node.get("readOnly") is True:
+    def _read_only(self, pointer: str) -> bool:
+        """Tell whether a property is read-only, by itself or by what it refers to."""
+        node = self._node(pointer)
+        if not isinstance(node, dict):
+            return False
+        if node.get("readOnly") is True:
             return True
-        target = self._node(key[0])
+        target = self._node(self._key(pointer, node)[0])
         return isinstance(target, dict) and target.get("readOnly") is True
 
     def _array(self, shape: Shape, flat: list[Flat]) -> None:
@@ -498,8 +508,6 @@ class Schemas:
             raise Defect(f"{flat[0][0]}/items", "a schema must be an object, this is null")
         if items:
             shape.items = self._conjunction(items)
-            if shape.items is None:
-                shape.items = None if self._node(items[0]) is not False else Place((items[0],))
         for at, node in flat:
             stated = node.get("prefixItems")
             if isinstance(stated, list) and not shape.prefix:
