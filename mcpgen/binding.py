@@ -197,6 +197,7 @@ class Binder:
         if not isinstance(content, dict) or not content:
             if node.get("required") is True:
                 raise Defect(at, "the request body is required but has no media type")
+            self._notes.append(Problem("the request body has no media type; the tool sends none", at))
             return Body()
         media_type = _best(list(content))
         media, media_at = self._spec.deref(content[media_type], f"{at}/content/{escape(media_type)}")

@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import sys
+import textwrap
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,10 @@ from .problems import Problem, Rejected
 
 if TYPE_CHECKING:
     from .config import Config
+    from .mock import Recorded
     from .plan import Plan
     from .spec import Spec
+    from .tryout import Call
 
 __all__ = ["main"]
 
@@ -384,6 +387,113 @@ def _left_out_rows(plan: Plan) -> list[dict[str, Any]]:
         }
         for o in plan.left_out
     ]
+
+
+# -- try, mock ------------------------------
+
+
+@main.command("try", short_help="See the server work against a mock of the API.")
+@click.argument("source", metavar="NAME|FILE")
+@click.option("--calls", type=click.IntRange(1, 50), default=4, show_default=True, help="How many tools are called.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the server in this folder.")
+def try_(source: str, calls: int, keep: Path | None) -> None:
+    """Build the server, start it, and call some of its tools through a real MCP client. The API is a mock that refuses
+    what the document does not allow; nothing leaves this machine, and no credential is needed.
+
+    For each call: the tool and its arguments, the HTTP request, and what the model gets. Exit 1 when one goes wrong.
+
+    \b
+    Examples:
+      mcpgen try openapi.yaml
+      mcpgen try pagerduty --calls 10 --keep pagerduty-mcp
+    """
+    started = time.monotonic()
+    document, configuration = _document(source)
+    with _progress(source) as progress:
+        spec, config = _loaded(document, configuration, progress)
+        from .planner import plan as planned
+
+        plan = planned(
+            spec, config, document=document.as_posix() if configuration else document.name, progress=progress
+        )
+        from .tryout import run
+
+        trial = run(spec, plan, calls=calls, keep=keep, progress=progress)
+    click.echo(
+        f"{click.style(_plain(plan.title), bold=True)}: {trial.listed} tools over stdio, MCP {trial.protocol or '-'}; "
+        f"the API is a mock at {trial.base_url or '-'}"
+    )
+    for number, call in enumerate(trial.calls, 1):
+        click.echo()
+        _show_call(number, call)
+    click.echo()
+    if trial.problems:
+        for problem in trial.problems:
+            click.echo(f"{click.style('problem', fg='red')}: {_plain(problem)}")
+    _report_left_out(plan)
+    went = sum(not c.problems for c in trial.calls)
+    click.echo(f"{went} of {len(trial.calls)} calls went through; {time.monotonic() - started:.1f} s")
+    if keep:
+        click.echo(f"the server is in {keep}: its README.md tells how to run it")
+    if trial.problems:
+        sys.exit(1)
+
+
+def _show_call(number: int, call: Call) -> None:
+    """Show one call of a trial on 100 columns."""
+    effect = click.style(call.effect, fg=_COLOURS.get(call.effect, "green"))
+    click.echo(f"{number}. {click.style(call.tool, bold=True)}  {effect}")
+    _show("arguments", json.dumps(call.arguments), 4)
+    for request in call.requests:
+        _show("request", f"{request.method} {request.target}", 3)
+        for name, value in request.headers:
+            _show("", f"{name}: {value}", 1)
+        if request.body:
+            _show("", request.body, 4)
+        _show("status", click.style(str(request.status), fg="red" if request.status >= 400 else "green"), 1)
+    _show("answer", call.answer, 5)
+
+
+def _show(label: str, text: str, lines: int) -> None:
+    with suppress(ValueError):
+        # Blanks where the lines may end; what is sent and answered has none.
+        text = json.dumps(json.loads(text), ensure_ascii=False)
+    wrapped = textwrap.wrap(text, 85, max_lines=lines, placeholder=" …", break_on_hyphens=False) or ["(nothing)"]
+    for index, line in enumerate(wrapped):
+        click.echo(f"   {'' if index else label:<10} {_plain(line) if label != 'status' else line}")
+
+
+@main.command(short_help="Serve a mock of the API, for a server to be pointed at.")
+@click.argument("source", metavar="NAME|FILE")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+def mock(source: str, host: str, port: int) -> None:
+    """Serve a mock of the API until Ctrl-C: it answers with the document's examples, else with samples, and refuses
+    what the document does not allow, with the reason. One line a request.
+
+    \b
+    Examples:
+      mcpgen mock openapi.yaml
+      mcpgen mock pagerduty --port 9000
+    """
+    document, configuration = _document(source)
+    spec, _ = _loaded(document, configuration, lambda _: None)
+    from .mock import serve
+
+    def ready(base: str) -> None:
+        click.echo(f"{click.style(document.name, bold=True)} is mocked at {base}")
+        click.echo(f"point a server at it with --base-url {base} and any credentials; Ctrl-C ends it")
+
+    try:
+        serve(spec, host, port, ready=ready, echo=_echo_request)
+    except OSError as error:
+        hint = "choose another --port, or 0 for a free one"
+        message = f"cannot listen on {host} port {port}: {error.strerror or error}"
+        raise Rejected([Problem(message, hint=hint)]) from None
+
+
+def _echo_request(recorded: Recorded) -> None:
+    click.echo(click.style(str(recorded), fg="red" if recorded.problems else None))
 
 
 def _document(source: str) -> tuple[Path, Path | None]:

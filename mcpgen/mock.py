@@ -23,6 +23,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote_plus, unquote, unquote_plus, urlsplit
 
@@ -66,18 +67,18 @@ class _Place(NamedTuple):
         return "/".join([self.pointer, *(str(t).replace("~", "~0").replace("/", "~1") for t in tokens)])
 
 
-class _Bundle(NamedTuple):
+class Bundle(NamedTuple):
     """A self-contained schema: `schema` refers into `definitions` with `#/$defs/<name>`."""
 
     schema: JsonSchema
-    definitions: Definitions
-    notes: tuple[str, ...]
+    definitions: Definitions = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     def validator(self) -> "jsonschema_rs.Draft202012Validator | None":
         """The compiled schema; None when the library refuses it, which leaves the value unchecked."""
         import jsonschema_rs
 
-        whole = {"allOf": [self.schema], "$defs": self.definitions}
+        whole = {"allOf": [self.schema], "$defs": dict(self.definitions)}
         try:
             return jsonschema_rs.Draft202012Validator(whole, validate_formats=False, offline=True)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, RecursionError):
@@ -98,7 +99,7 @@ class _Translator:
         self._places: dict[_Place, tuple[JsonSchema, list[_Place], list[str]]] = {}
         self._patterns: dict[str, bool] = {}
 
-    def bundle(self, pointer: str) -> _Bundle:
+    def bundle(self, pointer: str) -> Bundle:
         """The schema at `pointer` with every definition that it reaches."""
         definitions: dict[str, JsonSchema] = {}
         notes: list[str] = []
@@ -117,7 +118,7 @@ class _Translator:
             definitions[name], reached, said = self._places[place]
             notes += said
             todo += reached
-        return _Bundle({"$ref": f"#/$defs/{self._name(start)}"}, definitions, tuple(notes))
+        return Bundle({"$ref": f"#/$defs/{self._name(start)}"}, definitions, tuple(notes))
 
     def _name(self, place: _Place) -> str:
         return self._names.setdefault(place, f"d{len(self._names)}")
@@ -305,14 +306,13 @@ _FORMATS: Final = {
     "hostname": "example.com",
     "ipv4": "192.0.2.1",
     "ipv6": "2001:db8::1",
-    "byte": "c2FtcGxl",
-} | dict.fromkeys(("uri", "url", "iri"), "https://example.com/")
+} | dict.fromkeys(("byte", "base64"), "c2FtcGxl") | dict.fromkeys(("uri", "url", "iri"), "https://example.com/")
 
-Part = tuple[JsonSchema, frozenset[str]]
+Part = tuple[dict[str, Any], frozenset[str]]
 """A schema, and the references that lead to it."""
 
 
-def sample(bundle: _Bundle) -> tuple[Any, str]:
+def sample(bundle: Bundle) -> tuple[Any, str]:
     """A value for the schema, the same in every run; the second part is empty, or says why it is only a stub."""
     import hypothesis
     from hypothesis import strategies as st
@@ -337,7 +337,7 @@ def sample(bundle: _Bundle) -> tuple[Any, str]:
                 )
                 try:
                     fits = validator.is_valid if validator else lambda _: True
-                    return hypothesis.find(made(), fits, settings=settings, random=Random(0)), ""
+                    return hypothesis.find(made(), fits, settings=settings, random=Random(0)), ""  # noqa: S311
                 except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
                     continue
                 except _DeadEnd:
@@ -429,7 +429,7 @@ class _Sampler:
                 return self._number(said, kind == "integer")
 
     def _fits(self, schemas: list[Part], value: Any) -> bool:
-        bundle = _Bundle({"allOf": [schema for schema, _ in schemas]}, self._definitions, ())
+        bundle = Bundle({"allOf": [schema for schema, _ in schemas]}, self._definitions)
         validator = bundle.validator()
         return validator is None or validator.is_valid(value)
 
@@ -454,7 +454,7 @@ class _Sampler:
         most = min(said.get("maxProperties", [math.inf]))
         made: dict[str, Any] = {}
         for name in sorted({*properties, *required}, key=lambda n: n not in required):
-            if name in required or (room > 0 and len(made) < most):
+            if name in required or (room > 0 and len(made) < most and not self._draw(self._st.booleans())):
                 try:
                     made[name] = self._value(properties.get(name) or self._others(parts), room - 1)
                 except _DeadEnd:
@@ -499,7 +499,7 @@ class _Sampler:
     def _text(self, said: dict[str, list[Any]]) -> str:
         low, high = max(said.get("minLength", [0])), min(said.get("maxLength", [10**6]))
         patterns = said.get("pattern", [])
-        usual = _FORMATS.get(said.get("format", [""])[0], "string")
+        usual = _FORMATS.get([*said.get("format", []), *said.get("contentEncoding", []), ""][0], "string")
         texts = self._st.text(string.ascii_lowercase, min_size=low, max_size=min(high, low + 20))
         if patterns:
             texts = self._st.from_regex(patterns[0], alphabet=self._st.characters(codec="ascii", min_codepoint=32))
@@ -600,8 +600,16 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,999})(\.[0-9]+)?([eE][+-]?[0-9]{
 class _Checked(NamedTuple):
     """A schema that values of requests are held against."""
 
-    bundle: _Bundle
+    bundle: Bundle
     validator: "jsonschema_rs.Draft202012Validator | None"
+    examples: tuple[Any, ...] = ()
+
+    def example(self) -> Any:
+        """The first example of the vendor that the schema allows, else a sample."""
+        for value in self.examples:
+            if not self.problems(value, ""):
+                return value
+        return sample(self.bundle)[0]
 
     def problems(self, value: Any, place: str) -> list[str]:
         """What is wrong with a JSON value, each as `place: the words of the violation`."""
@@ -762,16 +770,20 @@ class _Compiler:
             if isinstance(found, dict):
                 yield str(key), found, at
 
-    def _checked(self, translator: _Translator, pointer: str, notes: list[str]) -> _Checked:
+    def _checked(self, translator: _Translator, holder: dict[str, Any], at: str, notes: list[str]) -> _Checked:
+        """The schema and the examples of a Parameter, Header or Media Type Object."""
+        examples = tuple(self._examples(holder, at, notes))
+        if "schema" not in holder:
+            return _Checked(Bundle(True), None, examples)
         try:
-            bundle = translator.bundle(pointer)
+            bundle = translator.bundle(f"{at}/schema")
         except (Unresolved, RecursionError) as e:
-            bundle = _Bundle(True, {}, (f"the schema cannot be read ({e or 'nested too deeply'}): not checked",))
+            bundle = Bundle(True, notes=(f"the schema cannot be read ({e or 'nested too deeply'}): not checked",))
         validator = bundle.validator()
         notes += bundle.notes
         if validator is None:
-            notes.append(f"the schema cannot be compiled: not checked (at {pointer})")
-        return _Checked(bundle, validator)
+            notes.append(f"the schema cannot be compiled: not checked (at {at}/schema)")
+        return _Checked(bundle, validator, examples)
 
     def _parameters(self, raw: RawOperation, notes: list[str]) -> Iterator[_Parameter]:
         for owner, pointer in ((raw.item, raw.item_pointer), (raw.node, raw.pointer)):
@@ -784,13 +796,9 @@ class _Compiler:
                 style = str(node.get("style", "form" if place in ("query", "cookie") else "simple"))
                 content = node["content"] if isinstance(node.get("content"), dict) else {}
                 media_type = next(iter(content), "")
-                schema_at = _Place(at).at("schema")
-                if media_type:
-                    schema_at = _Place(at).at("content", media_type, "schema")
-                has_schema = "schema" in (content[media_type] if media_type else node)
-                checked = _Checked(_Bundle(True, {}, ()), None)
-                if has_schema:
-                    checked = self._checked(self._requests, schema_at, notes)
+                holder, holder_at = node, at
+                if media_type and isinstance(content[media_type], dict):
+                    holder, holder_at = content[media_type], _Place(at).at("content", media_type)
                 yield _Parameter(
                     place,
                     name,
@@ -799,7 +807,7 @@ class _Compiler:
                     node.get("explode", style == "form") is True,
                     node.get("allowEmptyValue") is True,
                     media_type,
-                    checked,
+                    self._checked(self._requests, holder, holder_at, notes),
                 )
 
     def _bodies(self, raw: RawOperation, notes: list[str]) -> tuple[dict[str, _Checked] | None, bool]:
@@ -807,9 +815,7 @@ class _Compiler:
         for _, node, at in self._members(body, raw.pointer, notes):
             bodies: dict[str, _Checked] = {}
             for media_type, content, content_at in self._members(node.get("content"), f"{at}/content", notes):
-                bodies[media_type] = _Checked(_Bundle(True, {}, ()), None)
-                if "schema" in content:
-                    bodies[media_type] = self._checked(self._requests, f"{content_at}/schema", notes)
+                bodies[media_type] = self._checked(self._requests, content, content_at, notes)
             return bodies, node.get("required") is True
         # A body that is declared but cannot be read may hold anything.
         return ({} if body else None), False
@@ -831,18 +837,16 @@ class _Compiler:
 
     def _content(self, status: int, media_type: str, content: dict[str, Any], at: str, notes: list[str]) -> _Answer:
         """The body for one Media Type Object: its example, the example of its schema, or a sample."""
-        checked = None
-        if "schema" in content:
-            checked = self._checked(self._answers, f"{at}/schema", notes)
+        checked = self._checked(self._answers, content, at, notes)
         wild = "*" in media_type
-        binary = checked is not None and self._is_binary(content, at)
+        binary = self._is_binary(content, at)
         is_json = _is_json(media_type) or (wild and not binary)
         sent = ("application/json" if is_json else "application/octet-stream") if wild else media_type
-        for value in self._examples(content, at, notes):
+        for value in checked.examples:
             if not is_json:
                 text = value if isinstance(value, str) else _dump(value)
                 return _Answer(status, sent, text.encode("utf-8", "replace"), "example", tuple(notes))
-            if isinstance(value, str) and checked and checked.problems(value, ""):
+            if isinstance(value, str) and checked.problems(value, ""):
                 # JSON that the vendor wrote as a text.
                 parsed, reason = _json(value)
                 value = value if reason else parsed
@@ -850,7 +854,7 @@ class _Compiler:
         if not is_json:
             body, source = _FIXED.get(_bare(sent).partition("/")[0], b"sample"), "fixed"
             return _Answer(status, sent, body, source, tuple(notes))
-        if checked is None:
+        if "schema" not in content:
             return _Answer(status, sent, b"{}", "sample", tuple(notes))
         value, reason = sample(checked.bundle)
         notes += [reason] if reason else []
@@ -858,7 +862,7 @@ class _Compiler:
 
     def _is_binary(self, content: dict[str, Any], at: str) -> bool:
         with contextlib.suppress(Unresolved):
-            schema = self._spec.deref(content["schema"], f"{at}/schema")[0]
+            schema = self._spec.deref(content.get("schema"), f"{at}/schema")[0]
             return isinstance(schema, dict) and schema.get("format") in ("binary", "byte")
         return False
 
@@ -1117,6 +1121,15 @@ class Mock:
         if answer.status not in (204, 304):
             headers.append(("content-length", str(len(answer.body))))
         return record(answer.status, [], answer.source), headers, answer.body
+
+    def example(self, operation: RawOperation) -> dict[tuple[str, str], Any]:
+        """Values of a right request by place and name, the vendor's before samples; `("body", "")` is the JSON body."""
+        needs = self._operation(operation)
+        values = {(p.place, p.name): p.checked.example() for p in needs.parameters}
+        for media_type, checked in (needs.bodies or {}).items():
+            if _is_json(media_type):
+                values.setdefault(("body", ""), checked.example())
+        return values
 
     def _bases(self, operation: RawOperation) -> tuple[str, ...]:
         """The base paths at which the operation answers: the mock's, and those of servers of its own."""
@@ -1409,12 +1422,12 @@ async def _check_multipart(checked: _Checked, request: _Request) -> list[str]:
     return checked.read(_fields(checked, pairs), "body")
 
 
-def serve(spec: Spec, port: int, echo: Callable[[str], None]) -> None:
-    """Runs the mock until it is interrupted; tells the address, then one line a request. `OSError`: port in use."""
+def serve(spec: Spec, host: str, port: int, *, ready: Callable[[str], None], echo: Callable[[Recorded], None]) -> None:
+    """Runs the mock until it is interrupted; `ready` is told the base URL. `OSError`: port in use."""
 
     async def run() -> None:
-        mock = Mock(spec, echo=lambda record: echo(str(record)))
-        echo(f"{spec.path.name} is mocked at {await mock.start(port=port)}")
+        mock = Mock(spec, echo=echo)
+        ready(await mock.start(host, port))
         await mock.serve_forever()
 
     with contextlib.suppress(KeyboardInterrupt):

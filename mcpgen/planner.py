@@ -82,7 +82,7 @@ class _Planner:
         self._title = config.title or clean(str(self._info.get("title") or self._name), 100).replace("\n", " ")
         self._prefix = config.env_prefix or self._name.replace("-", "_").upper()
         self._access = Access(spec, config, self._prefix)
-        self._notes: list[Problem] = list(spec.problems)
+        self._notes: list[Problem] = []
         self._left_out: list[LeftOut] = []
         self._wrong: list[Problem] = []
         self._binder = Binder(spec, self._schemas, self._access.placements, self._notes)
@@ -93,6 +93,8 @@ class _Planner:
     def plan(self) -> Plan:
         operations = list(self._spec.operations())
         self._check_names(operations)
+        if not operations:
+            self._notes.append(Problem("the document has no operations, so there are no tools", "#/paths"))
         chosen = [o for o in operations if self._selected(o)]
         sketches = []
         for index, raw in enumerate(chosen, 1):
@@ -125,7 +127,7 @@ class _Planner:
             variables=self._access.variables(used),
             tags=tuple(sorted(Counter(t for o in operations for t in _tag_names(o)).items())),
             left_out=tuple(self._left_out),
-            notes=tuple(self._located([*self._notes, *self._access.problems])),
+            notes=tuple(self._located([*self._spec.problems, *self._notes, *self._access.problems])),
             registry_name=self._config.registry_name,
         )
 
@@ -290,6 +292,10 @@ class _Planner:
             yield tool_name(f"{sketch.raw.method.lower()} {sketch.raw.path}")
 
         names = settle(wanted, ladder, fixed.values()) | fixed
+        for pointer in (p for p in wanted if names[p] != wanted[p]):
+            message = f"other operations would be called {wanted[pointer]} too; this tool is {names[pointer]}"
+            hint = "give it an operationId, or a name in mcpgen.toml, of its own"
+            self._notes.append(Problem(message, pointer, hint))
         classes = settle(
             {p: pascal(n, "Tool") for p, n in names.items()}, lambda p: (pascal(names[p]) + "Tool",), _TAKEN, joint="X"
         )

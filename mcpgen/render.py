@@ -38,7 +38,7 @@ def render(plan: Plan) -> dict[str, str]:
     files["tests/examples.json"] = _dumps(dict(_examples(plan)))
     files["server.json"] = _dumps(_registry(plan))
     files["left-out.json"] = _dumps(_left_out(plan))
-    return _formatted(files)
+    return _formatted(files, package)
 
 
 def starter(plan: Plan) -> str:
@@ -140,7 +140,7 @@ def code(text: str) -> str:
     return "".join(c if c.isprintable() and c != "`" else "?" for c in text).replace("|", "\\|")
 
 
-def _formatted(files: dict[str, str]) -> dict[str, str]:
+def _formatted(files: dict[str, str], package: str) -> dict[str, str]:
     """Lay out all Python with one run of ruff."""
     from ruff.__main__ import find_ruff_bin
 
@@ -151,10 +151,11 @@ def _formatted(files: dict[str, str]) -> dict[str, str]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[name], encoding="utf-8")
         config = Path(folder, "ruff.toml")
-        config.write_text("line-length = 120\ntarget-version = 'py311'\n", encoding="utf-8")
+        settings = f"line-length = 120\ntarget-version = 'py311'\nlint.isort.known-first-party = ['{package}']\n"
+        config.write_text(settings, encoding="utf-8")
         for step in (["check", "--select", "I", "--fix"], ["format"]):
             command = [find_ruff_bin(), *step, "--no-cache", "--quiet", "--config", str(config), folder]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
             if done.returncode:
                 raise AssertionError(f"ruff refused generated code: {(done.stderr or done.stdout)[:2000]}")
         return {

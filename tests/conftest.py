@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mcpgen.render import render
 
 TESTS = Path(__file__).parent
 
-Compare = Callable[[Path, Mapping[str, str]], None]
+Compare = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +37,12 @@ def built(folder: Path) -> tuple[Plan, dict[str, str]]:
     return made, render(made)
 
 
+@cache
+def case(name: str) -> tuple[Plan, dict[str, str]]:
+    """Return the plan of a folder of `cases/` and the server made of it. Do not change them."""
+    return built(TESTS / "cases" / name)
+
+
 def place(files: Mapping[str, str], folder: Path) -> Path:
     """Write `{path: text}` below `folder`, which is returned."""
     for name, text in files.items():
@@ -49,8 +56,8 @@ def place(files: Mapping[str, str], folder: Path) -> Path:
 def golden(request: pytest.FixtureRequest) -> Compare:
     """Compares `{path: text}` with the files of a folder, byte for byte; with --update it rewrites them instead."""
 
-    def compare(folder: Path, texts: Mapping[str, str]) -> None:
-        there = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    def compare(folder: Path, texts: Mapping[str, str], files: str = "*") -> None:
+        there = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob(files) if p.is_file()}
         wanted = {name: text.encode() for name, text in texts.items()}
         if request.config.getoption("--update"):
             for name in there.keys() - wanted.keys():

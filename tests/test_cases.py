@@ -33,7 +33,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TESTS, Compare, built, place
+from conftest import TESTS, Compare, place
+from conftest import case as build_case
 from mcp import Client, StdioServerParameters
 
 CASES = sorted(p.name for p in (TESTS / "cases").iterdir() if p.is_dir())
@@ -54,7 +55,7 @@ def calls(case: str) -> dict[str, Any]:
 def test_output(case: str, golden: Compare) -> None:
     """What a reviewer sees is as it was; so is what was left out, and why."""
     folder = TESTS / "cases" / case
-    made, files = built(folder)
+    made, files = build_case(case)
     patterns = GOLDENS + calls(case).get("server", {}).get("goldens", [])
     prefix = f"{made.package}/"
     texts = {}
@@ -72,7 +73,7 @@ def test_output(case: str, golden: Compare) -> None:
 
 def test_hostile_texts_stay_texts() -> None:
     """No text of a document becomes code, a name, markup, or something that a reviewer cannot see."""
-    _, files = built(TESTS / "cases" / "hostile-text")
+    _, files = build_case("hostile-text")
     for name, text in files.items():
         unseen = {c for c in text if not c.isprintable() and c != "\n"}
         assert not unseen, f"{name} holds {sorted(map(ascii, unseen))}"
@@ -165,7 +166,7 @@ class Record:
 
 async def converse(case: str, folder: Path) -> list[Record]:
     """Build the server of a case, start it, make the calls one after another."""
-    made, files = built(TESTS / "cases" / case)
+    made, files = build_case(case)
     place(files, folder)
     stated = calls(case)
     server = stated.get("server", {})

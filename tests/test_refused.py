@@ -21,9 +21,9 @@ PROBLEMS = sorted(p.name for p in (TESTS / "refused").iterdir() if p.is_dir())
 def test_refused(problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Compare) -> None:
     """The build of a vendor's folder says what is wrong, exits with 2 and leaves nothing behind."""
     folder = tmp_path / "specs" / problem
-    shutil.copytree(TESTS / "refused" / problem, folder, ignore=shutil.ignore_patterns("expected"))
+    shutil.copytree(TESTS / "refused" / problem, folder, ignore=shutil.ignore_patterns("stderr.txt"))
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["build"])
     assert (done.exit_code, done.stdout) == (2, ""), done.output
     assert not (tmp_path / "generated").exists()
-    golden(TESTS / "refused" / problem / "expected", {"stderr.txt": done.stderr})
+    golden(TESTS / "refused" / problem, {"stderr.txt": done.stderr}, files="stderr.txt")

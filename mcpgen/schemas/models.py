@@ -67,15 +67,7 @@ def _or_none(text: str, nullable: bool) -> str:
 
 def _expression(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> str:
     if shape.type == "union":
-        kinds: list[str] = []
-        nullable = False
-        for member in shape.members:
-            text = type_expression(schemas, member, names)
-            nullable = nullable or text.endswith(" | None")
-            for part in [text.removesuffix(" | None")]:
-                if part not in kinds:
-                    kinds.append(part)
-        return "Any" if "Any" in kinds else _or_none(" | ".join(kinds), nullable)
+        return _alternatives(schemas, shape, names)
     if shape.enum is not None:
         return _literal(shape.enum) or _SCALARS.get(shape.type, "Any")
     if shape.type == "array":
@@ -84,6 +76,26 @@ def _expression(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> str
         value = type_expression(schemas, shape.extra, names) if isinstance(shape.extra, Place) else "Any"
         return f"dict[str, {value}]"
     return _SCALARS.get(shape.type, "Any")
+
+
+def _alternatives(schemas: Schemas, union: Shape, names: Mapping[Key, str]) -> str:
+    """Return the union of the types of a union's members; their literals become one."""
+    kinds: list[str] = []
+    values: list[Any] = []
+    nullable = False
+    for member in union.members:
+        shape = schemas.shape(member) if isinstance(member, Place) else member
+        nullable = nullable or shape.nullable
+        if shape.enum is not None and _literal(shape.enum):
+            values += [v for v in shape.enum if repr(v) not in map(repr, values)]
+        else:
+            kind = type_expression(schemas, member, names)
+            nullable = nullable or kind.endswith("None")
+            kinds += [k for k in (kind.removesuffix(" | None"),) if k not in (*kinds, "None")]
+    if "Any" in kinds:
+        return "Any"
+    parts = ([_literal(values)] if values else []) + kinds
+    return _or_none(" | ".join(parts) or "None", nullable)
 
 
 def _literal(values: Iterable[Any]) -> str:
@@ -163,11 +175,15 @@ def _typed(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> 
         return _with_null({"$ref": f"#/$defs/{names[place.key]}"}, shape.nullable)
     if shape.type == "union":
         members: list[dict[str, Any]] = []
+        values: list[Any] = []
         for member in shape.members:
             one = _typed(schemas, member, names)
-            for part in one["anyOf"] if set(one) == {"anyOf"} else [one]:
-                if part not in members:
-                    members.append(part)
+            if set(one) == {"enum"}:
+                values += [v for v in one["enum"] if repr(v) not in map(repr, values)]
+                continue
+            members += [p for p in (one["anyOf"] if set(one) == {"anyOf"} else [one]) if p not in members]
+        if values:
+            members.insert(0, {"enum": values})
         if {} in members:
             return {}
         return _with_null(members[0] if len(members) == 1 else {"anyOf": members}, shape.nullable)

@@ -1,0 +1,337 @@
+"""Turns a `Plan` into a `Trial`: builds the server, starts it, and lets a real MCP client call it, against a mock.
+
+Nothing leaves this machine: the API is `mock.Mock`, the credentials are made up, and the client is the SDK's own. This
+is the only module of mcpgen that imports `mcp`.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import sys
+import tempfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import output
+from .mock import Bundle, Mock, Recorded, sample
+from .plan import Argument, Plan, Tool
+from .render import render
+from .spec import Spec
+
+__all__ = ["Call", "Request", "Trial", "run"]
+
+_SECONDS = 60
+"""For one answer of the server; its first one imports pydantic models."""
+
+_FEW = 12
+"""How many tools are looked at for each call before it is given up."""
+
+_ROUTINE = frozenset(
+    "accept-encoding baggage connection content-length host traceparent tracestate transfer-encoding user-agent".split()
+)
+"""Headers that every HTTP client sends."""
+
+_ANYTHING = ("application/json, */*;q=0.8", "application/json", "*/*")
+"""What a server accepts when the document asks for nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request of the server as the mock recorded it, without the headers that every client sends.
+
+    Credentials are masked. `problems` is what the document has against the request.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    status: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool: what went in, what reached the API, what the model got, and what was wrong with it."""
+
+    tool: str
+    effect: str
+    arguments: Mapping[str, Any]
+    requests: tuple[Request, ...]
+    answer: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a trial; `problems` has the reasons why it did not go as it should."""
+
+    base_url: str
+    protocol: str
+    listed: int
+    calls: tuple[Call, ...]
+    problems: tuple[str, ...]
+
+
+def run(
+    spec: Spec,
+    plan: Plan,
+    *,
+    calls: int = 4,
+    keep: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Trial:
+    """Build the server of `plan` into `keep`, or a folder that is removed again, and call `calls` of its tools.
+
+    Errors: `Rejected` when `keep` cannot be written to. Whatever else fails is among the problems of the trial.
+    """
+    if not plan.tools:
+        return Trial("", "", 0, (), ("the document has no operation that can be a tool",))
+    progress("rendering")
+    files = render(plan)
+    with tempfile.TemporaryDirectory(prefix="mcpgen-try-") as temporary:
+        folder = keep or Path(temporary, "server")
+        output.write(folder, files, inputs="")
+        return asyncio.run(_Trial(spec, plan, progress).run(folder, Path(temporary), calls))
+
+
+class _Trial:
+    def __init__(self, spec: Spec, plan: Plan, progress: Callable[[str], None]) -> None:
+        self._spec, self._plan, self._progress = spec, plan, progress
+        self._mock = Mock(spec)
+        self._operations = {o.pointer: o for o in spec.operations()}
+        self._secrets: list[str] = []
+
+    async def run(self, folder: Path, temporary: Path, calls: int) -> Trial:
+        """Serve the mock, start the server in `folder`, and call it."""
+        from mcp import Client, MCPError, StdioServerParameters
+        from mcp.client.stdio import stdio_client
+
+        base = await self._mock.start()
+        command = ["-m", self._plan.package, "--enable-write-tools", "--base-url", base]
+        parameters = StdioServerParameters(
+            command=sys.executable, args=command, env=self._environment(folder, base), cwd=folder
+        )
+        log = temporary / "stderr.txt"
+        self._progress("starting the server")
+        # While the server starts, in a process of its own, its calls are thought of here.
+        chosen = asyncio.create_task(asyncio.to_thread(lambda: list(self._chosen(calls))))
+        protocol, listed, done = "", 0, list[Call]()
+        problems: list[str] = []
+        try:
+            with log.open("w", encoding="utf-8") as errlog:
+                transport = stdio_client(parameters, errlog)
+                async with Client(transport, read_timeout_seconds=_SECONDS) as client:
+                    protocol = str(client.protocol_version)
+                    names = await _names(client)
+                    listed = len(names)
+                    missing = sorted({t.name for t in self._plan.tools} - names)
+                    problems += [f"the server does not list {name}" for name in missing]
+                    for tool, arguments in await chosen:
+                        self._progress(f"calling {tool.name}")
+                        done.append(await self._call(client, tool, arguments))
+        except (MCPError, OSError, ExceptionGroup, TimeoutError) as error:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            problems.append(f"the server stopped: {said[-1] if said else _reason(error)}")
+        finally:
+            await asyncio.wait([chosen])
+            await self._mock.stop()
+        if not done and not problems:
+            problems.append("no arguments could be made up for any tool")
+        problems += [f"{call.tool}: {problem}" for call in done for problem in call.problems]
+        return Trial(base, protocol, listed, tuple(done), tuple(problems))
+
+    def _environment(self, folder: Path, base: str) -> dict[str, str]:
+        """Return the server's environment: every base URL is the mock, every credential is made up."""
+        environment = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        # The first `env` of an upstream is the base URL as a whole; those of its variables come after it.
+        bases = {found[1] for u in self._plan.upstreams if (found := re.search(r"env='([^']*)'", u.source))}
+        for variable in self._plan.variables:
+            if variable.name in bases:
+                environment[variable.name] = base
+            elif variable.required or variable.secret:
+                environment[variable.name] = f"trial-{variable.name.lower().replace('_', '-')}"
+                self._secrets.append(environment[variable.name])
+        return environment
+
+    async def _call(self, client: Any, tool: Tool, arguments: dict[str, Any]) -> Call:
+        from mcp import MCPError
+
+        before = len(self._mock.requests)
+        problems: list[str] = []
+        try:
+            result = await client.call_tool(tool.name, arguments)
+        except MCPError as error:
+            answer, failed = str(error), True
+        else:
+            answer, failed = "\n".join(_text(c) for c in result.content), bool(result.is_error)
+        requests = tuple(self._request(r) for r in self._mock.requests[before:])
+        for request in requests:
+            problems += [f"the mock refused {request.method} {request.target}: {p}" for p in request.problems]
+        if not requests:
+            problems.append(f"no request reached the API: {answer}")
+        elif failed and not problems:
+            problems.append(f"the model was told of an error: {answer}")
+        return Call(tool.name, tool.annotations.effect, arguments, requests, self._masked(answer), tuple(problems))
+
+    def _request(self, recorded: Recorded) -> Request:
+        headers = tuple(
+            (name, self._masked(value))
+            for name, value in recorded.headers
+            if name not in _ROUTINE and not (name == "accept" and value in _ANYTHING)
+        )
+        try:
+            body = recorded.body.decode()
+        except UnicodeDecodeError:
+            body = f"{len(recorded.body)} bytes"
+        target = self._masked(recorded.target)
+        return Request(recorded.method, target, headers, body, recorded.status, recorded.problems)
+
+    def _masked(self, text: str) -> str:
+        for word in re.findall(r"[A-Za-z0-9+/]{12,}={0,2}", text):
+            if any(word == b64encode(f"{a}:{b}".encode()).decode() for a in self._secrets for b in self._secrets):
+                text = text.replace(word, "***")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    # -- which tools, with which arguments ------------------------------
+
+    def _chosen(self, calls: int) -> Iterator[tuple[Tool, dict[str, Any]]]:
+        """Yield tools and arguments that tell the most: a list, one of its members, a write, a search, then others."""
+        taken: set[str] = set()
+        area = ""
+        for rank in [_list, _member, _write, _search, *[_other] * calls]:
+            if len(taken) == calls:
+                return
+            ranked = sorted((r, t.area != area, len(t.path), t.name, t) for t in self._plan.tools if (r := rank(t)))
+            candidates = [t for *_, t in ranked if t.name not in taken]
+            for tool in candidates[:_FEW]:
+                if (arguments := self._arguments(tool)) is not None:
+                    taken.add(tool.name)
+                    area = area or tool.area
+                    yield tool, arguments
+                    break
+
+    def _arguments(self, tool: Tool) -> dict[str, Any] | None:
+        """Return arguments that the published schema allows, the document's own values first; None: there are none."""
+        schema = dict(tool.input_schema)
+        definitions = schema.pop("$defs", {})
+        whole = Bundle(schema, definitions)
+        validator = whole.validator()
+        stated = self._mock.example(self._operations[tool.pointer])
+        values: dict[str, Any] = {}
+        for argument in _shown(tool):
+            bundle = Bundle(schema["properties"][argument.key], definitions)
+            fits = bundle.validator()
+            found, value = _value(argument, stated)
+            if not found or (fits and not fits.is_valid(value)):
+                value, failed = sample(bundle)
+                if failed and argument.required:
+                    return None
+                if failed:
+                    continue
+            values[argument.key] = value
+        if validator is None or validator.is_valid(values):
+            return values
+        value, failed = sample(whole)
+        return None if failed else value
+
+
+def _shown(tool: Tool) -> list[Argument]:
+    """The arguments that a call gives: what is required, and two or three that show what it is for."""
+    required = [a for a in tool.arguments if a.required]
+    optional = [a for a in tool.arguments if not a.required and a.schema.get("type") != "object"]
+    if tool.annotations.read_only:
+        usual = ("limit", "per_page", "page_size", "size", "query", "q", "search", "status", "statuses", "sort")
+        optional = sorted((a for a in optional if a.key in usual), key=lambda a: usual.index(a.key))[:2]
+    else:
+        optional = [a for a in optional if a.place == "body"][: max(0, 3 - len(required))]
+    return required + optional
+
+
+def _value(argument: Argument, stated: Mapping[tuple[str, str], Any]) -> tuple[bool, Any]:
+    """Whether the document has a value for an argument, and which."""
+    if (key := (argument.place, argument.wire)) in stated:
+        return True, stated[key]
+    call = ast.parse(argument.marker_source, mode="eval").body
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "Json":
+        return False, None
+    value = stated.get(("body", ""))
+    for step in (a.value for a in call.args if isinstance(a, ast.Constant)):
+        if not isinstance(value, dict) or step not in value:
+            return False, None
+        value = value[step]
+    return ("body", "") in stated, value
+
+
+def _words(tool: Tool) -> list[str]:
+    return re.findall(r"[a-z0-9]+", tool.name.lower())
+
+
+def _required(tool: Tool) -> int:
+    return sum(a.required for a in tool.arguments)
+
+
+def _list(tool: Tool) -> int:
+    """How good a first call a tool is, from 1; 0: not at all."""
+    if not tool.annotations.read_only:
+        return 0
+    return 1 + 10 * _required(tool) + (0 if "list" in _words(tool) else 3 if tool.path.endswith("}") else 1)
+
+
+def _member(tool: Tool) -> int:
+    named = "}" in tool.path or (_words(tool)[0] == "get" and tool.method == "POST")
+    if not tool.annotations.read_only or not named or not _required(tool):
+        return 0
+    return _required(tool) + (0 if tool.path.endswith("}") or tool.method == "POST" else 1)
+
+
+def _write(tool: Tool) -> int:
+    if tool.annotations.read_only or tool.method not in ("POST", "PUT", "PATCH"):
+        return 0
+    says_json = any(a.marker_source.startswith("Json(") for a in tool.arguments)
+    return 1 + (20 if tool.annotations.destructive else 0) + (0 if says_json else 10) + 2 * tool.path.count("{")
+
+
+def _search(tool: Tool) -> int:
+    hints = {"search", "query", "find", "filter", "q"}
+    keys = {a.key for a in tool.arguments}
+    if not tool.annotations.read_only or not (hints & {*_words(tool), *keys}):
+        return _other(tool)
+    return 1 + (0 if hints & {*_words(tool)} else 1)
+
+
+def _other(tool: Tool) -> int:
+    return {"read": 100, "write": 200, "destructive": 300}[tool.annotations.effect] + _required(tool)
+
+
+async def _names(client: Any) -> set[str]:
+    names: set[str] = set()
+    cursor: str | None = None
+    while True:
+        page = await client.list_tools(cursor=cursor)
+        names |= {tool.name for tool in page.tools}
+        cursor = page.next_cursor
+        if not cursor:
+            return names
+
+
+def _text(content: Any) -> str:
+    """One block of a result as text."""
+    if content.type == "text":
+        return str(content.text)
+    kind = getattr(content, "mime_type", None) or getattr(getattr(content, "resource", None), "mime_type", None)
+    return f"({content.type}, {kind})" if kind else f"({content.type})"
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost exception in words."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
