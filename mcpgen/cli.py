@@ -262,7 +262,8 @@ def _report_left_out(plan: Plan) -> None:
     if defects:
         click.echo(f"  {click.style(f'{len(defects)} operations left out', fg='yellow')}, see left-out.json:")
         for left in defects[:10]:
-            click.echo(f"    {_plain(left.label)}: {_plain(left.reason)} (at {_plain(left.pointer)})")
+            place = f"{plan.document}:{left.line}:{left.column}: " if left.line else ""
+            click.echo(f"    {_plain(f'{place}{left.label}: {left.reason} (at {left.pointer})')}")
         if len(defects) > 10:
             click.echo(f"    and {len(defects) - 10} more")
 

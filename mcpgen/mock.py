@@ -296,20 +296,24 @@ _ROOM: Final = 3
 _LARGEST: Final = 120
 """From so many values on a sample takes only what is required."""
 
-_FORMATS: Final = {
-    "date-time": "2026-01-01T00:00:00Z",
-    "date": "2026-01-01",
-    "time": "12:00:00Z",
-    "duration": "PT1H",
-    "uuid": "00000000-0000-4000-8000-000000000000",
-    "email": "ann@example.com",
-    "hostname": "example.com",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-} | dict.fromkeys(("byte", "base64"), "c2FtcGxl") | dict.fromkeys(("uri", "url", "iri"), "https://example.com/")
+_FORMATS: Final = (
+    {
+        "date-time": "2026-01-01T00:00:00Z",
+        "date": "2026-01-01",
+        "time": "12:00:00Z",
+        "duration": "PT1H",
+        "uuid": "00000000-0000-4000-8000-000000000000",
+        "email": "ann@example.com",
+        "hostname": "example.com",
+        "ipv4": "192.0.2.1",
+        "ipv6": "2001:db8::1",
+    }
+    | dict.fromkeys(("byte", "base64"), "c2FtcGxl")
+    | dict.fromkeys(("uri", "url", "iri"), "https://example.com/")
+)
 
-Part = tuple[dict[str, Any], frozenset[str]]
-"""A schema, and the references that lead to it."""
+Trail = frozenset[str]
+"""The references that lead to a schema."""
 
 
 def sample(bundle: Bundle) -> tuple[Any, str]:
@@ -374,7 +378,7 @@ class _Sampler:
     def start(self, schema: JsonSchema, room: int) -> Any:
         return self._value([(schema, frozenset())], room)
 
-    def _parts(self, schema: JsonSchema, trail: frozenset[str]) -> Iterator[Part]:
+    def _parts(self, schema: JsonSchema, trail: Trail) -> Iterator[tuple[dict[str, Any], Trail]]:
         """The schemas without reference and branches that a value has to meet at once."""
         if schema is False:
             raise _DeadEnd
@@ -398,7 +402,7 @@ class _Sampler:
                     raise _DeadEnd
         yield schema, trail
 
-    def _value(self, schemas: list[Part], room: int) -> Any:
+    def _value(self, schemas: list[tuple[JsonSchema, Trail]], room: int) -> Any:
         self._size += 1
         room = 0 if self._size > _LARGEST else room
         parts = [p for schema, trail in schemas for p in self._parts(schema, trail)]
@@ -428,7 +432,7 @@ class _Sampler:
             case kind:
                 return self._number(said, kind == "integer")
 
-    def _fits(self, schemas: list[Part], value: Any) -> bool:
+    def _fits(self, schemas: list[tuple[JsonSchema, Trail]], value: Any) -> bool:
         bundle = Bundle({"allOf": [schema for schema, _ in schemas]}, self._definitions)
         validator = bundle.validator()
         return validator is None or validator.is_valid(value)
@@ -445,9 +449,11 @@ class _Sampler:
         kinds = kinds or [kind for kind, keys in hints.items() if any(k in said for k in keys)] or ["string"]
         return [t for t in kinds if t != "null"] or kinds
 
-    def _object(self, parts: list[Part], said: dict[str, list[Any]], room: int) -> dict[str, Any]:
+    def _object(
+        self, parts: list[tuple[dict[str, Any], Trail]], said: dict[str, list[Any]], room: int
+    ) -> dict[str, Any]:
         required = dict.fromkeys(name for names in said.get("required", []) for name in names)
-        properties: dict[str, list[Part]] = {}
+        properties: dict[str, list[tuple[JsonSchema, Trail]]] = {}
         for part, trail in parts:
             for name, sub in part.get("properties", {}).items():
                 properties.setdefault(name, []).append((sub, trail))
@@ -461,7 +467,9 @@ class _Sampler:
                     if name in required:
                         raise
         while len(made) < max(said.get("minProperties", [0])):
-            names: list[Part] = [(s, t) for p, t in parts if (s := p.get("propertyNames")) is not None]
+            names: list[tuple[JsonSchema, Trail]] = [
+                (s, t) for p, t in parts if (s := p.get("propertyNames")) is not None
+            ]
             patterns = [k for keys in said.get("patternProperties", []) for k in keys]
             key = (
                 self._text({"pattern": patterns[:1]})
@@ -472,12 +480,12 @@ class _Sampler:
         return made
 
     @staticmethod
-    def _others(parts: list[Part]) -> list[Part]:
+    def _others(parts: list[tuple[dict[str, Any], Trail]]) -> list[tuple[JsonSchema, Trail]]:
         """The schemas of properties that nobody names."""
         patterns = [(s, t) for p, t in parts for s in p.get("patternProperties", {}).values()]
         return patterns[:1] or [(p["additionalProperties"], t) for p, t in parts if "additionalProperties" in p]
 
-    def _array(self, parts: list[Part], said: dict[str, list[Any]], room: int) -> list[Any]:
+    def _array(self, parts: list[tuple[dict[str, Any], Trail]], said: dict[str, list[Any]], room: int) -> list[Any]:
         first = [(sub, t) for p, t in parts for sub in p.get("prefixItems", [])]
         rest = [(p[key], t) for p, t in parts for key in ("items", "contains") if key in p]
         least, most = max(said.get("minItems", [0])), min(said.get("maxItems", [math.inf]))

@@ -257,6 +257,8 @@ class LeftOut:
     reason: str
     chosen: bool
     """True when the configuration left it out, False when the document did."""
+    line: int = 0
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)

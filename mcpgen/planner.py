@@ -158,7 +158,9 @@ class _Planner:
             hint = "correct the document, or exclude the operation"
             self._wrong.append(Problem(f"{label} cannot be a tool: {reason}", pointer, hint))
         id_ = _operation_id(raw)
-        self._left_out.append(LeftOut(label, id_, raw.method, raw.path, pointer, reason, chosen=False))
+        line, column = self._spec.locate(pointer)
+        left = LeftOut(label, id_, raw.method, raw.path, pointer, reason, chosen=False, line=line, column=column)
+        self._left_out.append(left)
 
     # -- selection ------------------------------
 

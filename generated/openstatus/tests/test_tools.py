@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mcp import Client, MCPError
+
 from openstatus_mcp._runtime.server import ToolServer, load_tool
 from openstatus_mcp._runtime.service import Settings
 from openstatus_mcp._runtime.tool import Contract, InvalidArguments

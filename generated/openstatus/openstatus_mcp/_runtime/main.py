@@ -6,6 +6,7 @@ Standard output belongs to the protocol: everything else, logs and refusals to s
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import logging
@@ -210,11 +211,17 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
 
 
 def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -> int:
+    # Imports and the contract make a million objects that stay: looking at them again and again is a tenth of the time
+    # to start and two thirds of the time to list a thousand tools.
+    gc.disable()
     import anyio
 
     from .server import ToolServer
 
     server = ToolServer(settings, tools.enabled, tools.hidden, tools.places, options.timeout).server()
+    gc.freeze()
+    gc.set_threshold(50_000)
+    gc.enable()
     if options.http:
         return _serve_http(server, settings.service.name, options)
     anyio.run(_serve_stdio, server)

@@ -6,6 +6,7 @@ Python module is imported on its first call.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -54,6 +55,7 @@ class ToolServer:
         self._places = places
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
+        self._prepared: asyncio.Future[object] | None = None
         # Ready-made in wire form; the SDK takes a dictionary as it takes its own type.
         self._listing = cast(t.ListToolsResult, {"tools": list(tools.values()), "resultType": "complete"})
 
@@ -89,6 +91,8 @@ class ToolServer:
         """All enabled tools on one page."""
         if params is not None and params.cursor:
             raise MCPError(code=t.INVALID_PARAMS, message="unknown cursor: the list of tools has one page")
+        if self._prepared is None:  # while the model reads the list, not while it waits for its first call
+            self._prepared = asyncio.get_running_loop().run_in_executor(None, self._client.prepare)
         return self._listing
 
     async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:

@@ -6,6 +6,7 @@ follows a redirect only for a reading request that stays on the same origin.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -49,6 +50,7 @@ class Client:
         self._settings = settings
         self._timeout = timeout
         self._http: httpx2.AsyncClient | None = None
+        self._lock = threading.Lock()
         self._agent = f"{settings.service.name}-mcp/{settings.service.version}".encode("ascii", "replace")
 
     async def aclose(self) -> None:
@@ -56,20 +58,24 @@ class Client:
         if self._http is not None:
             await self._http.aclose()
 
-    def _client(self) -> httpx2.AsyncClient:
-        # Made for the first call: loading the certificates takes longer than listing the tools.
-        if self._http is None:
-            from http.cookiejar import CookieJar, DefaultCookiePolicy
+    def prepare(self) -> httpx2.AsyncClient:
+        """Make the pooled client, once; safe in any thread. It connects to nothing.
 
-            import httpx2
+        Not made at start, because loading the certificates takes longer than listing the tools.
+        """
+        with self._lock:
+            if self._http is None:
+                from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-            self._http = httpx2.AsyncClient(
-                trust_env=False,
-                follow_redirects=False,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
-            )
-        return self._http
+                import httpx2
+
+                self._http = httpx2.AsyncClient(
+                    trust_env=False,
+                    follow_redirects=False,
+                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                    limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
+                )
+            return self._http
 
     async def send(self, operation: Operation, wire: Wire) -> Answer:
         """Send a request and read its answer whole, within the time and size limits.
@@ -153,7 +159,7 @@ class Client:
     ) -> Answer:
         import httpx2
 
-        client = self._client()
+        client = self.prepare()
         seconds = self._timeout
         extensions: dict[str, Any] = {
             # The request line exactly as built: the client would normalise a URL.

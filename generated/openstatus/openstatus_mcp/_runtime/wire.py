@@ -76,7 +76,7 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
                     body.add(marker, value)
         except UnicodeEncodeError:
             problems.append(f"{key}: holds half of a surrogate pair, which is not text; replace that character")
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             problems.append(f"{key}: {error}")
     if problems:
         raise InvalidArguments(problems)
@@ -325,7 +325,7 @@ def _part(marker: Part, value: Any) -> tuple[str, str, str, bytes]:
 def decode_file(value: Any) -> tuple[str, str, bytes]:
     """Media type, file name and bytes of a file argument: base64, or a `data:` URL (RFC 2397) that may name both."""
     if not isinstance(value, str):
-        raise ValueError("must be a string: the file in base64, or a data: URL")
+        raise TypeError("must be a string: the file in base64, or a data: URL")
     if value[:5].lower() != "data:":
         return "", "", _base64(value)
     head, comma, data = value[5:].partition(",")
