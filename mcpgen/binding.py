@@ -21,6 +21,11 @@ __all__ = ["Binder", "Body", "Draft"]
 _NOT_ARGUMENTS = frozenset({"accept", "content-type", "authorization"})
 """Header parameters that OpenAPI says are ignored (3.1.1, "Parameter Object", `name`)."""
 
+_NOT_SENDABLE = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"}
+)
+"""Header fields that belong to the connection, not to the request (RFC 9110 section 7.6.1)."""
+
 _STYLES = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
@@ -91,6 +96,10 @@ class Binder:
                     headers.append(("Accept", value))
                 continue
             if (place, name.lower()) in self._placements:
+                continue
+            if place == "header" and name.lower() in _NOT_SENDABLE:
+                message = f"the header `{name}` is the connection's own; it is no argument"
+                self._notes.append(Problem(message, at))
                 continue
             if place == "path" and name not in template:
                 message = f"the path has no {{{name}}}; the parameter is left out"

@@ -48,8 +48,7 @@ class Group(click.Group):
         except Rejected as rejected:
             for problem in rejected.problems:
                 click.echo(f"{click.style('error', fg='red')}: {shown(problem)}", err=True)
-            count = len(rejected.problems)
-            click.echo(f"{count} problem{'s' if count > 1 else ''}; nothing was written", err=True)
+            click.echo(f"{_count(len(rejected.problems), 'problem')}; nothing was written", err=True)
             ctx.exit(2)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
@@ -240,7 +239,7 @@ def _report(folder: Path, plan: Plan, files: dict[str, str], differences: list[D
     effects = [t.annotations.effect for t in plan.tools]
     listed = json.dumps([t.entry() for t in plan.tools], ensure_ascii=False, separators=(",", ":"))
     counts = ", ".join(f"{effects.count(e)} {e}" for e in ("read", "write", "destructive"))
-    click.echo(f"{click.style(str(folder), bold=True)}: {len(plan.tools)} tools ({counts})")
+    click.echo(f"{click.style(str(folder), bold=True)}: {_count(len(plan.tools), 'tool')} ({counts})")
     size = len(listed.encode())
     click.echo(
         f"  tools/list: {size:,} bytes, about {size // 4:,} tokens (the client decides how many of them it loads)"
@@ -254,13 +253,17 @@ def _report(folder: Path, plan: Plan, files: dict[str, str], differences: list[D
     click.echo(f"  {len(files)} files: {done}; {seconds:.1f} s")
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _report_left_out(plan: Plan) -> None:
     defects = [o for o in plan.left_out if not o.chosen]
     chosen = len(plan.left_out) - len(defects)
     if chosen:
-        click.echo(f"  {chosen} operations not selected by the configuration")
+        click.echo(f"  {_count(chosen, 'operation')} not selected by the configuration")
     if defects:
-        click.echo(f"  {click.style(f'{len(defects)} operations left out', fg='yellow')}, see left-out.json:")
+        click.echo(f"  {click.style(_count(len(defects), 'operation') + ' left out', fg='yellow')}, see left-out.json:")
         for left in defects[:10]:
             place = f"{plan.document}:{left.line}:{left.column}: " if left.line else ""
             click.echo(f"    {_plain(f'{place}{left.label}: {left.reason} (at {left.pointer})')}")
@@ -270,7 +273,7 @@ def _report_left_out(plan: Plan) -> None:
 
 def _report_notes(plan: Plan) -> None:
     if plan.notes:
-        click.echo(f"  {click.style(f'{len(plan.notes)} notes', fg='yellow')} on the document:")
+        click.echo(f"  {click.style(_count(len(plan.notes), 'note'), fg='yellow')} on the document:")
         for note in plan.notes[:5]:
             click.echo("    " + shown(note).replace("\n", "\n    "))
         if len(plan.notes) > 5:
@@ -307,7 +310,7 @@ def init(document: Path, name: str | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target.write_bytes(document.read_bytes())
     (folder / "mcpgen.toml").write_text(starter(plan), encoding="utf-8")
-    click.echo(f"{target}: {len(plan.tools)} operations, {len(plan.tags)} tags")
+    click.echo(f"{target}: {_count(len(plan.tools), 'operation')}, {_count(len(plan.tags), 'tag')}")
     click.echo(f"{folder / 'mcpgen.toml'}: read it, then: mcpgen build {plan.name}")
     _report_left_out(plan)
 

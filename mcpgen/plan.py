@@ -280,6 +280,8 @@ class Plan:
     credentials: tuple[Credential, ...]
     requirements_source: str
     variables: tuple[Variable, ...]
+    first_choice: tuple[str, ...]
+    """The security schemes of the first way in that the document names: what a reader is told to set."""
     tags: tuple[tuple[str, int], ...]
     """The tags of the document, with the number of their operations."""
     left_out: tuple[LeftOut, ...] = ()
@@ -298,12 +300,14 @@ class Plan:
         return tuple(sorted((o for o in self.left_out if not o.chosen), key=lambda o: (o.path, o.method)))
 
     @property
-    def required_variables(self) -> tuple[Variable, ...]:
-        return tuple(v for v in self.variables if v.required)
+    def setup_variables(self) -> tuple[Variable, ...]:
+        """What somebody must set who follows the README."""
+        chosen = {v.name for c in self.credentials if c.key in self.first_choice for v in c.variables}
+        return tuple(v for v in self.variables if v.required or v.name in chosen)
 
     @property
     def environment_names(self) -> list[str]:
-        return [v.name for v in self.variables if v.required]
+        return [v.name for v in self.setup_variables]
 
     @property
     def readings(self) -> tuple[str, ...]:
@@ -326,9 +330,9 @@ class Plan:
         """The configuration of VS Code, which asks for secrets once and keeps them."""
         inputs = [
             {"type": "promptString", "id": v.name.lower(), "description": v.name, "password": v.secret}
-            for v in self.required_variables
+            for v in self.setup_variables
         ]
-        env = {v.name: f"${{input:{v.name.lower()}}}" for v in self.required_variables}
+        env = {v.name: f"${{input:{v.name.lower()}}}" for v in self.setup_variables}
         server = {"type": "stdio", "command": "uvx", "args": [self.distribution], "env": env}
         return json.dumps({"inputs": inputs, "servers": {self.name: server}}, indent=2, ensure_ascii=False)
 

@@ -107,7 +107,8 @@ class _Planner:
             raise Rejected(self._located(self._wrong))
         self._progress("writing models")
         areas, models = self._areas(tools)
-        used = {n for s in sketches for alternative in s.security for n in alternative}
+        needs = {s.security for s in sketches if s.security}
+        used = {n for need in needs for alternative in need for n in alternative}
         default, _ = self._access.requirements(self._spec.root.get("security"))
         return Plan(
             name=self._name,
@@ -124,7 +125,8 @@ class _Planner:
             upstreams=tuple(self._access.upstreams[k] for k in sorted(self._access.upstreams)),
             credentials=tuple(self._access.credentials[k] for k in sorted(self._access.credentials) if k in used),
             requirements_source=repr(default),
-            variables=self._access.variables(used),
+            variables=self._access.variables(needs),
+            first_choice=next((a for need in (default, *sorted(needs)) for a in need if a), ()),
             tags=tuple(sorted(Counter(t for o in operations for t in _tag_names(o)).items())),
             left_out=tuple(self._left_out),
             notes=tuple(self._located([*self._spec.problems, *self._notes, *self._access.problems])),

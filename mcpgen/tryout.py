@@ -151,10 +151,11 @@ class _Trial:
         environment = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         # The first `env` of an upstream is the base URL as a whole; those of its variables come after it.
         bases = {found[1] for u in self._plan.upstreams if (found := re.search(r"env='([^']*)'", u.source))}
-        for variable in self._plan.variables:
+        credentials = {v for c in self._plan.credentials for v in c.variables}
+        for variable in sorted({*self._plan.variables, *credentials}, key=lambda v: v.name):
             if variable.name in bases:
                 environment[variable.name] = base
-            elif variable.required or variable.secret:
+            elif variable.required or variable.secret or variable in credentials:
                 environment[variable.name] = f"trial-{variable.name.lower().replace('_', '-')}"
                 self._secrets.append(environment[variable.name])
         return environment

@@ -6,7 +6,8 @@ Sources: OpenAPI 3.1.1, "Server Object", "Security Scheme Object", "Security Req
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -188,10 +189,15 @@ class Access:
         unique = tuple(dict.fromkeys(alternatives))
         return unique, "" if unique else reason
 
-    def variables(self, used: set[str]) -> tuple[Variable, ...]:
-        """Return every variable that the server reads, given the schemes that its tools use."""
+    def variables(self, needs: Collection[Requirements]) -> tuple[Variable, ...]:
+        """Return every variable that the server reads; `needs` are the requirements of its tools.
+
+        A credential is required when no tool that takes credentials goes without it.
+        """
+        alternatives = [set(a) for need in needs for a in need]
+        required = set.intersection(*alternatives) if alternatives else set()
         found = dict(self._variables)
-        for name in sorted(used):
+        for name in sorted(set().union(*alternatives)):
             for variable in self.credentials[name].variables:
-                found.setdefault(variable.name, variable)
+                found.setdefault(variable.name, replace(variable, required=name in required))
         return tuple(found[n] for n in sorted(found))

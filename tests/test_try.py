@@ -146,15 +146,27 @@ def test_a_kept_server_stays(tmp_path: Path) -> None:
 
 
 def test_a_refused_request_is_a_problem(tmp_path: Path) -> None:
-    # Two query parameters that cannot both be right: the tool sends what it was given, and no value suits the document.
-    clash = {"in": "query", "name": "q", "required": True, "schema": {"type": "string", "minLength": 5, "maxLength": 5}}
-    operation = answers(PET_HERE, operationId="listPets", parameters=[clash])
-    file = document(tmp_path, paths={"/pets": {"get": operation}})
-    text = file.read_text()
-    (tmp_path / "mcpgen.toml").write_text("")
-    assert text
-    done = mcpgen("try", str(file))
-    assert done.returncode == 0
+    # The toys of the pet called "mine" are, for the API, a thing of mine, and that has a number.
+    number = {"in": "path", "name": "number", "required": True, "schema": {"type": "integer"}}
+    paths = {
+        "/pets/{id}/toys": {"get": answers(PET_HERE, operationId="listToys", parameters=[ID | {"example": "mine"}])},
+        "/pets/mine/{number}": {"get": answers(PET_HERE, operationId="getMine", parameters=[number])},
+    }
+    done = mcpgen("try", str(document(tmp_path, paths=paths)))
+    assert done.returncode == 1
+    assert "status     400" in done.stdout
+    reason = 'the mock refused GET /v2/pets/mine/toys: path.number: "toys" is not of type "integer"'
+    assert f"problem: list_toys: {reason}\n1 of 2 calls went through" in done.stdout
+
+
+def test_a_server_that_does_not_start_is_a_problem(tmp_path: Path) -> None:
+    folder = tmp_path / "specs" / "pets"
+    folder.mkdir(parents=True)
+    document(folder).rename(folder / "openapi.json")
+    (folder / "mcpgen.toml").write_text('[server]\npackage = "json"\n')
+    done = mcpgen("try", "pets", folder=tmp_path)
+    assert done.returncode == 1
+    assert "problem: the server stopped: " in done.stdout
 
 
 def test_nothing_to_call_is_a_problem(tmp_path: Path) -> None:

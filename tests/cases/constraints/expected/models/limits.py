@@ -24,6 +24,14 @@ class CheckLimitsPostKindXf44a3b(Model):
     size: int | None = None
 
 
+class CheckLimitsRest(Model):
+    a: int | None = None
+
+
 class CheckLimitsSmall(Model):
     a: int | None = None
     b: int | None = None
+
+
+class CheckLimitsUndeclared(Model):
+    a: int | None = None

@@ -13,7 +13,9 @@ from .._runtime import (
 from ..models.limits import (
     CheckLimitsPair,
     CheckLimitsPostKindXf44a3b,
+    CheckLimitsRest,
     CheckLimitsSmall,
+    CheckLimitsUndeclared,
 )
 
 
@@ -30,6 +32,7 @@ class CheckLimits(Tool):
 
     by_key: Annotated[dict[str, float] | None, Json("by_key")] = None
     either: Annotated[str | int | None, Json("either")] = None
+    floats: Annotated[float | None, Json("floats")] = None
     holds: Annotated[list[int] | None, Json("holds")] = None
     keyed: Annotated[dict[str, Any] | None, Json("keyed")] = None
     kind: Annotated[CheckLimitsPostKindXf44a3b | None, Json("kind")] = None
@@ -39,9 +42,11 @@ class CheckLimits(Tool):
     object: Annotated[Any, Json("object")] = None
     odd: Annotated[str | int | None, Json("odd")] = None
     pair: Annotated[CheckLimitsPair | None, Json("pair")] = None
+    rest: Annotated[CheckLimitsRest | None, Json("rest")] = None
     small: Annotated[CheckLimitsSmall | None, Json("small")] = None
     step: Annotated[float | None, Json("step")] = None
     text: Annotated[str | None, Json("text"), Field(max_length=4, min_length=2, pattern="^[a-zü]+$")] = None
     texts: Annotated[list[str] | None, Json("texts"), Field(max_length=2, min_length=1)] = None
     tuple: Annotated[list[Any] | None, Json("tuple"), Field(min_length=2)] = None
+    undeclared: Annotated[CheckLimitsUndeclared | None, Json("undeclared")] = None
     zero: Annotated[Literal[0] | None, Json("zero")] = None

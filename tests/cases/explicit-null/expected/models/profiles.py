@@ -13,12 +13,28 @@ from .._runtime import (
 
 
 class Person(Model):
+    boss: Annotated[PersonBoss | None, Field(json_schema_extra={"x-null": True})] = None
     email: str | None = None
     name: str
     title: Annotated[str | None, Field(json_schema_extra={"x-null": True})] = None
+    zone: Annotated[PersonZone | None, Field(json_schema_extra={"x-null": True})] = None
+
+
+class PersonBoss(Model):
+    boss: Annotated[PersonBoss | None, Field(json_schema_extra={"x-null": True})] = None
+    email: str | None = None
+    name: str
+    title: Annotated[str | None, Field(json_schema_extra={"x-null": True})] = None
+    zone: Annotated[PersonZone | None, Field(json_schema_extra={"x-null": True})] = None
+
+
+class PersonZone(Model):
+    name: str | None = None
 
 
 class UpdateProfileMentor(Model):
+    boss: Annotated[PersonBoss | None, Field(json_schema_extra={"x-null": True})] = None
     email: str | None = None
     name: str
     title: Annotated[str | None, Field(json_schema_extra={"x-null": True})] = None
+    zone: Annotated[PersonZone | None, Field(json_schema_extra={"x-null": True})] = None
