@@ -22,6 +22,7 @@ from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -32,6 +33,7 @@ from mcpgen.spec import RawOperation, Spec, Unresolved
 if TYPE_CHECKING:
     import jsonschema_rs
     import uvicorn
+    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
 JsonSchema = dict[str, Any] | bool
@@ -40,18 +42,33 @@ Definitions = Mapping[str, JsonSchema]
 # ---------------------------------------------------------------------------------------------- schemas of the document
 
 _TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
-_BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_SIZES: Final = (
-    *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
-    *("minContains", "maxContains"),
-)
 _ONE: Final = (
     *("additionalProperties", "unevaluatedProperties", "items", "unevaluatedItems", "contains", "propertyNames"),
     *("not", "if", "then", "else"),
 )
 _MANY: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 _NAMED: Final = ("properties", "patternProperties", "dependentSchemas")
-_CLOSING: Final = ("additionalProperties", "unevaluatedProperties")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_size(value: Any) -> bool:
+    return _is_number(value) and value >= 0 and value == int(value)
+
+
+_PLAIN: Final[dict[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains"), _is_size),
+    **dict.fromkeys(("minProperties", "maxProperties"), _is_size),
+    "multipleOf": lambda value: _is_number(value) and value > 0,
+    "uniqueItems": lambda value: value is True,
+    "format": lambda value: isinstance(value, str),
+    "contentEncoding": lambda value: isinstance(value, str),
+    "const": lambda value: True,
+}
+"""Keywords that hold no schema, with what 2020-12 allows as their value; any other value is left out."""
 
 
 class _Place(NamedTuple):
@@ -97,7 +114,6 @@ class _Translator:
         self._hidden = hidden
         self._names: dict[_Place, str] = {}
         self._places: dict[_Place, tuple[JsonSchema, list[_Place], list[str]]] = {}
-        self._patterns: dict[str, bool] = {}
 
     def bundle(self, pointer: str) -> Bundle:
         """The schema at `pointer` with every definition that it reaches."""
@@ -153,12 +169,11 @@ class _Translator:
                 out[key] = {
                     str(name): self._translate(sub, _Place(place.at(key, name)), reached, notes)
                     for name, sub in node[key].items()
-                    if key != "patternProperties" or self._compiles(str(name))
+                    if key != "patternProperties" or _compiles(str(name))
                 }
         for key in _ONE:
-            if place.opened and key in _CLOSING and node.get(key) is False:
-                continue
-            if isinstance(node.get(key), dict | bool):
+            closes = node.get(key) is False and key in ("additionalProperties", "unevaluatedProperties")
+            if isinstance(node.get(key), dict | bool) and not (place.opened and closes):
                 out[key] = self._translate(node[key], _Place(place.at(key)), reached, notes)
         if out.get("additionalProperties") is False and node.keys() & {"$ref", "allOf", "anyOf", "oneOf"}:
             # Vendors mean "and nothing else than what the branches declare" (protobuf's oneof comes out like this); by
@@ -189,21 +204,12 @@ class _Translator:
         types = [t for t in _TYPES if t in (raw if isinstance(raw, list) else [raw])]
         if types:
             out["type"] = types[0] if len(types) == 1 else types
-        for key in _BOUNDS:
-            if _is_number(node.get(key)) and (key != "multipleOf" or node[key] > 0):
-                out[key] = node[key]
+        out |= {key: node[key] for key, allowed in _PLAIN.items() if key in node and allowed(node[key])}
         for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-            if node.get(exclusive) is True and inclusive in out:
+            if node.get(exclusive) is True and inclusive in out:  # OpenAPI 3.0
                 out[exclusive] = out.pop(inclusive)
-        for key in _SIZES:
-            if _is_number(node.get(key)) and node[key] >= 0 and node[key] == int(node[key]):
-                out[key] = int(node[key])
-        if node.get("uniqueItems") is True:
-            out["uniqueItems"] = True
-        if isinstance(node.get("format"), str):
-            out["format"] = node["format"]
         if "pattern" in node:
-            if isinstance(node["pattern"], str) and self._compiles(node["pattern"]):
+            if isinstance(node["pattern"], str) and _compiles(node["pattern"]):
                 out["pattern"] = node["pattern"]
             else:
                 notes.append(f"the pattern is no regular expression: it is not checked (at {place.pointer})")
@@ -213,26 +219,12 @@ class _Translator:
                 out["enum"] = fitting
             else:
                 notes.append(f"no value of the enum has the type of the schema: it is not checked (at {place.pointer})")
-        if "const" in node:
-            out["const"] = node["const"]
         if isinstance(dependent := node.get("dependentRequired"), dict):
             out["dependentRequired"] = {str(k): [*map(str, v)] for k, v in dependent.items() if isinstance(v, list)}
         examples = [*node["examples"]] if isinstance(node.get("examples"), list) else []
         examples += [node[k] for k in ("example", "default") if node.get(k) is not None]
         if examples:
             out["examples"] = examples
-
-    def _compiles(self, pattern: str) -> bool:
-        """Whether `pattern` is a regular expression; "/x/i" is a vendor's mistake for one."""
-        import jsonschema_rs
-
-        if pattern not in self._patterns:
-            try:
-                jsonschema_rs.Draft202012Validator({"pattern": pattern})
-                self._patterns[pattern] = not re.fullmatch(r"/\^.*\$/[a-z]*", pattern, re.DOTALL)
-            except (jsonschema_rs.ValidationError, ValueError):
-                self._patterns[pattern] = False
-        return self._patterns[pattern]
 
     def _hidden_names(self, node: Any, pointer: str, seen: set[str]) -> frozenset[str]:
         """The properties of `node` and of the branches of its `allOf` that this direction does not carry."""
@@ -256,13 +248,15 @@ class _Translator:
         return frozenset(names)
 
 
+@cache
+def _compiles(pattern: str) -> bool:
+    """Whether `pattern` is a regular expression; "/^x$/i" is a vendor's mistake for one."""
+    return Bundle({"pattern": pattern}).validator() is not None and not re.fullmatch(r"(?s)/\^.*\$/[a-z]*", pattern)
+
+
 def _name(schema: Mapping[str, Any]) -> str:
     """The definition that a translated schema refers to."""
     return str(schema["$ref"]).rpartition("/")[2]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _has_type(value: Any, name: str) -> bool:
@@ -459,7 +453,7 @@ class _Sampler:
                 properties.setdefault(name, []).append((sub, trail))
         most = min(said.get("maxProperties", [math.inf]))
         made: dict[str, Any] = {}
-        for name in sorted({*properties, *required}, key=lambda n: n not in required):
+        for name in dict.fromkeys([*properties, *required]):
             if name in required or (room > 0 and len(made) < most and not self._draw(self._st.booleans())):
                 try:
                     made[name] = self._value(properties.get(name) or self._others(parts), room - 1)
@@ -989,23 +983,6 @@ class _Refusal(Exception):
         super().__init__("; ".join(problems))
 
 
-@dataclass
-class _Request:
-    method: str
-    path: str
-    query: list[tuple[str, str]]
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        values = [v for n, v in self.headers if n == name.lower()]
-        return ", ".join(values) if values else None
-
-    def cookies(self) -> dict[str, str]:
-        parts = (part.partition("=") for part in (self.header("cookie") or "").split(";"))
-        return {name.strip(): value.strip() for name, _, value in parts if name.strip()}
-
-
 class Mock:
     """The API of `spec` on a local port. `requests` is the log, oldest first; `echo` is told every entry.
 
@@ -1073,41 +1050,27 @@ class Mock:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """The ASGI application."""
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        raw_path = scope["raw_path"].decode("latin-1")
-        query = scope["query_string"].decode("latin-1")
-        pairs = (part.partition("=") for part in query.split("&") if part)
-        request = _Request(
-            scope["method"],
-            re.sub("(?i)%2f", _SLASH, raw_path),
-            [(unquote_plus(name), value) for name, _, value in pairs],
-            [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in scope["headers"]],
-            body,
-        )
-        target = f"{raw_path}?{query}" if query else raw_path
-        record, headers, content = await self._handle(request, target)
+        from starlette.requests import Request
+        from starlette.responses import Response
+
+        request = Request(scope, receive)
+        target = scope["raw_path"].decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
+        record, headers, content = await self._handle(request, target, await request.body())
         self.requests.append(record)
         if self._echo:
             self._echo(record)
-        sent = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
-        await send({"type": "http.response.start", "status": record.status, "headers": sent})
-        await send({"type": "http.response.body", "body": content})
+        response = Response(content, record.status)
+        response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+        await response(scope, receive, send)
 
-    async def _handle(self, request: _Request, target: str) -> tuple[Recorded, list[tuple[str, str]], bytes]:
+    async def _handle(self, request: "Request", target: str, body: bytes) -> tuple[Recorded, list[tuple[str, str]], bytes]:
         label: str | None = None
         notes: list[str] = []
 
         def record(status: int, problems: list[str], source: str) -> Recorded:
-            seen = tuple(request.headers)
+            seen = tuple(request.headers.items())
             said = tuple(dict.fromkeys(notes))
-            return Recorded(request.method, target, seen, request.body, label, status, tuple(problems), source, said)
+            return Recorded(request.method, target, seen, body, label, status, tuple(problems), source, said)
 
         try:
             route, values = self._find(request)
@@ -1155,7 +1118,7 @@ class Mock:
             self._answers[raw.pointer] = self._compiler.answer(raw)
         return self._answers[raw.pointer]
 
-    def _find(self, request: _Request) -> tuple[_Route, dict[str, str]]:
+    def _find(self, request: "Request") -> tuple[_Route, dict[str, str]]:
         """The route and the texts of its path parameters; refuses with 404 or 405."""
         allowed: dict[str, None] = {}
         for loose in (False, True):
@@ -1182,7 +1145,7 @@ class Mock:
         raise _Refusal(404, [reason])
 
     async def _check(
-        self, operation: _Operation, route: _Route, request: _Request, values: dict[str, str], notes: list[str]
+        self, operation: _Operation, route: _Route, request: "Request", values: dict[str, str], notes: list[str]
     ) -> None:
         """Refuses with 401 or 400 what the document does not allow."""
         if missing := self._missing_credentials(operation, request):
@@ -1206,7 +1169,7 @@ class Mock:
         if problems:
             raise _Refusal(400, problems)
 
-    def _missing_credentials(self, operation: _Operation, request: _Request) -> str:
+    def _missing_credentials(self, operation: _Operation, request: "Request") -> str:
         """What is missing for every way to sign in; empty when one is complete. Only presence is looked at."""
         wanted: list[str] = []
         for requirement in operation.security:
@@ -1216,7 +1179,7 @@ class Mock:
             wanted.append(" and ".join(missing))
         return f"credentials: {' or '.join(dict.fromkeys(wanted))} is required" if wanted else ""
 
-    def _missing_credential(self, name: str, request: _Request) -> str:
+    def _missing_credential(self, name: str, request: "Request") -> str:
         try:
             at = _Place("#/components/securitySchemes").at(name)
             scheme, _ = self._spec.deref(self._spec.resolve(at), at)
@@ -1238,7 +1201,7 @@ class Mock:
                 return "" if said and said.lower() not in ("bearer", "basic") else "header.Authorization"
         return ""
 
-    def _check_query(self, operation: _Operation, route: _Route, request: _Request) -> list[str]:
+    def _check_query(self, operation: _Operation, route: _Route, request: "Request") -> list[str]:
         used = {name for name, _ in route.query}
         schemes = self._spec.root.get("components", {}).get("securitySchemes", {})
         used |= {str(s.get("name")) for s in schemes.values() if isinstance(s, dict) and s.get("in") == "query"}
@@ -1355,7 +1318,7 @@ def _check_path(operation: _Operation, values: dict[str, str]) -> list[str]:
     return problems
 
 
-def _check_headers(operation: _Operation, request: _Request) -> list[str]:
+def _check_headers(operation: _Operation, request: "Request") -> list[str]:
     problems: list[str] = []
     cookies = request.cookies()
     for parameter in operation.parameters:
@@ -1365,7 +1328,7 @@ def _check_headers(operation: _Operation, request: _Request) -> list[str]:
     return problems
 
 
-async def _check_body(operation: _Operation, request: _Request) -> list[str]:
+async def _check_body(operation: _Operation, request: "Request") -> list[str]:
     if not request.body:
         return ["body: the operation needs one"] if operation.body_required else []
     if operation.bodies is None:
@@ -1409,7 +1372,7 @@ def _fields(checked: _Checked, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return _nested([(n, v) for n, v in pairs if n not in declared]) | fields
 
 
-async def _check_multipart(checked: _Checked, request: _Request) -> list[str]:
+async def _check_multipart(checked: _Checked, request: "Request") -> list[str]:
     from starlette.datastructures import Headers, UploadFile
     from starlette.formparsers import MultiPartException, MultiPartParser
 

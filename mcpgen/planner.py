@@ -466,7 +466,8 @@ class _Planner:
     def _operation(self, sketch: _Sketch, name: str) -> tuple[str, ...]:
         """Return the arguments of the `Operation(…)` of a tool, one a line."""
         raw, body = sketch.raw, sketch.body
-        lines = [repr(name), repr(raw.method), repr(raw.path if raw.path.startswith("/") else "/" + raw.path)]
+        path = raw.path.split("#")[0]  # some vendors tell operations on one path apart by a fragment, which is not sent
+        lines = [repr(name), repr(raw.method), repr(path if path.startswith("/") else "/" + path)]
         if sketch.headers:
             lines.append(f"headers={sketch.headers!r}")
         if sketch.own_security:

@@ -231,6 +231,8 @@ class _Trial:
             bundle = Bundle(schema["properties"][argument.key], definitions)
             fits = bundle.validator()
             found, value = _value(argument, stated)
+            if fits and (usual := _USUAL.get(argument.key)) and fits.is_valid(usual):
+                found, value = True, usual
             if not found or (fits and not fits.is_valid(value)):
                 value, failed = sample(bundle)
                 if failed and argument.required:
@@ -244,13 +246,18 @@ class _Trial:
         return None if failed else value
 
 
+_USUAL: dict[str, Any] = dict.fromkeys(("limit", "per_page", "page_size", "size"), 10) | dict.fromkeys(
+    ("query", "q", "search", "status", "statuses", "sort")
+)
+"""Optional arguments that a call of a reading tool shows, with the value where a sample would be a silly one."""
+
+
 def _shown(tool: Tool) -> list[Argument]:
     """The arguments that a call gives: what is required, and two or three that show what it is for."""
     required = [a for a in tool.arguments if a.required]
     optional = [a for a in tool.arguments if not a.required and a.schema.get("type") != "object"]
     if tool.annotations.read_only:
-        usual = ("limit", "per_page", "page_size", "size", "query", "q", "search", "status", "statuses", "sort")
-        optional = sorted((a for a in optional if a.key in usual), key=lambda a: usual.index(a.key))[:2]
+        optional = sorted((a for a in optional if a.key in _USUAL), key=lambda a: [*_USUAL].index(a.key))[:2]
     else:
         optional = [a for a in optional if a.place == "body"][: max(0, 3 - len(required))]
     return required + optional

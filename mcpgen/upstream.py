@@ -144,7 +144,7 @@ class Access:
             user = config.username_env or f"{env}_USERNAME"
             password = config.password_env or f"{env}_PASSWORD"
             variables = (
-                Variable(user, about or "The user name for the API.", required=True),
+                Variable(user, about or "The user name for the API.", required=True, secret=True),
                 Variable(password, "The password for the API; may be empty.", required=True, secret=True),
             )
             settings = (("username_env", user), ("password_env", password))

@@ -11,7 +11,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
@@ -164,8 +164,11 @@ class Model(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
         fields = _model_fields(handler.resolve_ref_schema(schema))
+        # A class that names one below itself has text for annotations until now, and pydantic keeps what it reads.
+        hints = {} if cls.__pydantic_fields_complete__ else get_type_hints(cls, include_extras=True)
         for name, info in cls.__pydantic_fields__.items():
-            if name in fields and info.default is None and not _null_allowed(info):
+            said = (info, *info.metadata, *getattr(hints.get(name), "__metadata__", ()))
+            if name in fields and info.default is None and not _null_allowed(said):
                 _forbid_null(fields[name])
         return schema
 
@@ -187,11 +190,14 @@ def _model_fields(schema: Any) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _null_allowed(info: FieldInfo) -> bool:
-    extra = info.json_schema_extra
-    if isinstance(extra, dict) and extra.get("x-null"):
-        return True
-    return any(isinstance(item, MARKERS) and item.null for item in info.metadata)
+def _null_allowed(said: Iterable[Any]) -> bool:
+    for item in said:
+        if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
+            if item.json_schema_extra.get("x-null"):
+                return True
+        elif isinstance(item, MARKERS) and item.null:
+            return True
+    return False
 
 
 def _forbid_null(schema: Any) -> None:
