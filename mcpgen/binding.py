@@ -227,6 +227,8 @@ class Binder:
         elif sent.startswith("multipart/") and shape.is_class and self._opens(shape, asked):
             wrapper, drafts = (), self._form_body(shape, media, multipart=True)
         elif sent == "application/x-www-form-urlencoded" or sent.startswith("multipart/"):
+            if shape.type == "object" and not shape.properties and not isinstance(shape.extra, Place):
+                return Body()  # a form without fields
             raise Defect(media_at, f"a body of type {media_type} must be described by an object with properties")
         else:
             wrapper, drafts = (), self._raw_body(site, shape, sent, required)

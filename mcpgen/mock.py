@@ -5,7 +5,7 @@ words of the violation; a right one is answered with an example of the document,
 schema of the answer. A right request must never be refused: wherever the document is defective or contradicts itself
 the mock is lenient and says so in `Recorded.notes`.
 
-`jsonschema-rs` validates, `hypothesis-jsonschema` samples, uvicorn speaks HTTP. They are imported by the first request
+`jsonschema-rs` validates, `hypothesis` samples, uvicorn speaks HTTP. They are imported by the first request
 that needs them, so that no other command of mcpgen pays for them. Schemas of OpenAPI 3.0 become JSON Schema 2020-12 on
 the way; only what an operation reaches is translated, and only when it is called.
 """
@@ -19,14 +19,14 @@ import socket
 import string
 import tempfile
 from base64 import b64decode
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import quote_plus, unquote, unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from mcpgen.spec import RawOperation, Spec, Unresolved
 
@@ -260,14 +260,10 @@ def _name(schema: Mapping[str, Any]) -> str:
 
 
 def _has_type(value: Any, name: str) -> bool:
-    match name:
-        case "number":
-            return _is_number(value)
-        case "integer":
-            return _is_number(value) and value == int(value)
-        case "null":
-            return value is None
-    return isinstance(value, {"string": str, "boolean": bool, "array": list, "object": dict}[name])
+    if name in ("number", "integer"):
+        return _is_number(value) and (name == "number" or value == int(value))
+    kinds = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+    return isinstance(value, kinds[name])
 
 
 def _or_null(schema: dict[str, Any]) -> JsonSchema:
@@ -290,68 +286,72 @@ _ROOM: Final = 3
 _LARGEST: Final = 120
 """From so many values on a sample takes only what is required."""
 
-_FORMATS: Final = (
-    {
-        "date-time": "2026-01-01T00:00:00Z",
-        "date": "2026-01-01",
-        "time": "12:00:00Z",
-        "duration": "PT1H",
-        "uuid": "00000000-0000-4000-8000-000000000000",
-        "email": "ann@example.com",
-        "hostname": "example.com",
-        "ipv4": "192.0.2.1",
-        "ipv6": "2001:db8::1",
-    }
-    | dict.fromkeys(("byte", "base64"), "c2FtcGxl")
-    | dict.fromkeys(("uri", "url", "iri"), "https://example.com/")
-)
-
-Trail = frozenset[str]
-"""The references that lead to a schema."""
+_TEXTS: Final = {
+    "date-time": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+    "time": "12:00:00Z",
+    "duration": "PT1H",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "email": "ann@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    **dict.fromkeys(("byte", "base64"), "c2FtcGxl"),
+    **dict.fromkeys(("uri", "url", "iri"), "https://example.com/"),
+}
+"""The text for a `format` or `contentEncoding`."""
 
 
 def sample(bundle: Bundle) -> tuple[Any, str]:
     """A value for the schema, the same in every run; the second part is empty, or says why it is only a stub."""
     import hypothesis
-    from hypothesis import strategies as st
     from hypothesis.configuration import set_hypothesis_home_dir
 
     validator = bundle.validator()
     settings = hypothesis.settings(
-        max_examples=40,  # the first one is the simplest; the others are random
+        max_examples=40,  # the first one is the simplest; the others are random, with the same seed in every run
         database=None,
         deadline=None,
         phases=[hypothesis.Phase.generate],
         verbosity=hypothesis.Verbosity.quiet,
     )
+    judged: dict[tuple[int, ...], list[Any]] = {}
     reason = "no sample fits the schema"
     # Else it would leave its tables in `.hypothesis` in the folder of whoever runs the mock.
     with tempfile.TemporaryDirectory() as home:
         set_hypothesis_home_dir(home)
         try:
             for room in (_ROOM, 1, 0):
-                made = st.composite(
-                    lambda draw, room=room: _Sampler(bundle.definitions, draw).start(bundle.schema, room)
-                )
+                made = hypothesis.strategies.composite(_Sampler.value)(bundle, room, judged)
                 try:
                     fits = validator.is_valid if validator else lambda _: True
-                    return hypothesis.find(made(), fits, settings=settings, random=Random(0)), ""  # noqa: S311
-                except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
-                    continue
+                    return hypothesis.find(made, fits, settings=settings, random=Random(0)), ""  # noqa: S311
                 except _DeadEnd:
                     reason = "the schema never ends"
+                except (hypothesis.errors.NoSuchExample, hypothesis.errors.Unsatisfiable):
+                    continue
                 except Exception as e:
-                    # A pattern of another dialect, numbers beyond a float: it must not cost the answer.
+                    # A pattern of another dialect, numbers beyond a float …: it must not cost the answer.
                     reason = type(e).__name__
         finally:
             set_hypothesis_home_dir(None)
-    kinds = _shape([bundle.schema], bundle.definitions).types
     stubs = {"object": {}, "array": [], "string": ""}
+    kinds = _shape([bundle.schema], bundle.definitions).types
     return next((v for kind, v in stubs.items() if kind in kinds), {}), f"sampling failed: {reason}"
 
 
 class _DeadEnd(Exception):
     """No value ends here: a reference comes back to itself, or the schema is `false`."""
+
+
+_Trail = frozenset[str]
+"""The references that lead to a schema."""
+_Schemas = list[tuple[JsonSchema, _Trail]]
+"""What one value has to meet at once."""
+_Parts = list[tuple[dict[str, Any], _Trail]]
+"""The same with references followed and branches chosen."""
+_Said = dict[str, list[Any]]
+"""The same by keyword."""
 
 
 class _Sampler:
@@ -361,19 +361,21 @@ class _Sampler:
     not constructed here (`not`, `if`, one branch of `oneOf` only …) is left to the search.
     """
 
-    def __init__(self, definitions: Definitions, draw: Callable[..., Any]) -> None:
+    def __init__(self, draw: Callable[..., Any], definitions: Definitions, judged: dict[Any, list[Any]]) -> None:
         from hypothesis import strategies
 
-        self._definitions = definitions
-        self._draw = draw
-        self._st = strategies
+        self._draw, self._st, self._definitions, self._judged = draw, strategies, definitions, judged
         self._size = 0
 
-    def start(self, schema: JsonSchema, room: int) -> Any:
-        return self._value([(schema, frozenset())], room)
+    @staticmethod
+    def value(draw: Callable[..., Any], bundle: Bundle, room: int, judged: dict[Any, list[Any]]) -> Any:
+        """A value for `bundle`, which may or may not fit; raises `_DeadEnd`. `judged` keeps which examples fit."""
+        return _Sampler(draw, bundle.definitions, judged)._value([(bundle.schema, frozenset())], room)
 
-    def _parts(self, schema: JsonSchema, trail: Trail) -> Iterator[tuple[dict[str, Any], Trail]]:
-        """The schemas without reference and branches that a value has to meet at once."""
+    def _pick(self, values: list[Any]) -> Any:
+        return self._draw(self._st.sampled_from(values))
+
+    def _parts(self, schema: JsonSchema, trail: _Trail) -> Iterator[tuple[dict[str, Any], _Trail]]:
         if schema is False:
             raise _DeadEnd
         if not isinstance(schema, dict):
@@ -385,105 +387,75 @@ class _Sampler:
             yield from self._parts(self._definitions[name], trail | {name})
         for sub in schema.get("allOf", []):
             yield from self._parts(sub, trail)
-        for key in ("anyOf", "oneOf"):
-            if branches := schema.get(key):
-                first = self._draw(self._st.integers(0, len(branches) - 1))
-                for sub in branches[first:] + branches[:first]:
-                    with contextlib.suppress(_DeadEnd):
-                        yield from [*self._parts(sub, trail)]
-                        break
-                else:
-                    raise _DeadEnd
+        for branches in filter(None, (schema.get("anyOf"), schema.get("oneOf"))):
+            first = self._pick([*range(len(branches))])
+            for sub in branches[first:] + branches[:first]:
+                with contextlib.suppress(_DeadEnd):
+                    yield from [*self._parts(sub, trail)]
+                    break
+            else:
+                raise _DeadEnd
         yield schema, trail
 
-    def _value(self, schemas: list[tuple[JsonSchema, Trail]], room: int) -> Any:
+    def _value(self, schemas: _Schemas, room: int) -> Any:
         self._size += 1
-        room = 0 if self._size > _LARGEST else room
-        parts = [p for schema, trail in schemas for p in self._parts(schema, trail)]
-        said: dict[str, list[Any]] = {}
+        room = room if self._size <= _LARGEST else 0
+        parts = [part for schema, trail in schemas for part in self._parts(schema, trail)]
+        said: _Said = {}
         for part, _ in parts:
             for key, value in part.items():
                 said.setdefault(key, []).append(value)
         allowed = [[v] for v in said.get("const", [])] + said.get("enum", [])
         if allowed and (common := [v for v in allowed[0] if all(v in values for values in allowed)]):
-            return self._draw(self._st.sampled_from(common))
-        examples = [e for values in said.get("examples", []) for e in values]
-        for example in examples:
-            if self._fits(schemas, example) and not self._draw(self._st.booleans()):
-                return example
-        kinds = self._kinds(said)
-        match self._draw(self._st.sampled_from(kinds)):
+            return self._pick(common)
+        if examples := [e for values in said.get("examples", []) for e in values]:
+            place = tuple(id(part) for part, _ in parts)
+            if place not in self._judged:
+                validator = Bundle({"allOf": [schema for schema, _ in schemas]}, self._definitions).validator()
+                self._judged[place] = [e for e in examples if validator is None or validator.is_valid(e)]
+            if self._judged[place] and self._pick([True, False]):
+                return self._judged[place][0]
+        match kind := self._pick(_kinds(said)):
             case "object":
                 return self._object(parts, said, room)
             case "array":
                 return self._array(parts, said, room)
             case "string":
                 return self._text(said)
-            case "boolean":
-                return self._draw(self._st.booleans())
-            case "null":
-                return None
-            case kind:
-                return self._number(said, kind == "integer")
+            case "boolean" | "null":
+                return self._pick([False, True]) if kind == "boolean" else None
+        return self._number(said, kind == "integer")
 
-    def _fits(self, schemas: list[tuple[JsonSchema, Trail]], value: Any) -> bool:
-        bundle = Bundle({"allOf": [schema for schema, _ in schemas]}, self._definitions)
-        validator = bundle.validator()
-        return validator is None or validator.is_valid(value)
-
-    @staticmethod
-    def _kinds(said: dict[str, list[Any]]) -> list[str]:
-        """The JSON types to choose from; what says nothing of its type is a text, as most untyped parameters are."""
-        kinds: list[str] = []
-        for types in said.get("type", []):
-            types = [types] if isinstance(types, str) else types
-            kinds = [t for t in types if not kinds or t in kinds or (t == "integer" and "number" in kinds)]
-        hints = {"object": ("properties", "required", "additionalProperties", "minProperties"), "array": ("items",)}
-        hints |= {"string": ("pattern", "format", "minLength"), "integer": ("minimum", "maximum", "multipleOf")}
-        kinds = kinds or [kind for kind, keys in hints.items() if any(k in said for k in keys)] or ["string"]
-        return [t for t in kinds if t != "null"] or kinds
-
-    def _object(
-        self, parts: list[tuple[dict[str, Any], Trail]], said: dict[str, list[Any]], room: int
-    ) -> dict[str, Any]:
-        required = dict.fromkeys(name for names in said.get("required", []) for name in names)
-        properties: dict[str, list[tuple[JsonSchema, Trail]]] = {}
+    def _object(self, parts: _Parts, said: _Said, room: int) -> dict[str, Any]:
+        required = {name for names in said.get("required", []) for name in names}
+        properties: dict[str, _Schemas] = {}
         for part, trail in parts:
             for name, sub in part.get("properties", {}).items():
                 properties.setdefault(name, []).append((sub, trail))
+        patterns = [(k, s, t) for p, t in parts for k, s in p.get("patternProperties", {}).items()][:1]
+        others: _Schemas = [(s, t) for _, s, t in patterns]
+        others = others or [(p["additionalProperties"], t) for p, t in parts if "additionalProperties" in p]
         most = min(said.get("maxProperties", [math.inf]))
         made: dict[str, Any] = {}
-        for name in dict.fromkeys([*properties, *required]):
-            if name in required or (room > 0 and len(made) < most and not self._draw(self._st.booleans())):
+        for name in dict.fromkeys([*properties, *sorted(required)]):
+            if name in required or (room > 0 and len(made) < most and self._pick([True, False])):
                 try:
-                    made[name] = self._value(properties.get(name) or self._others(parts), room - 1)
+                    made[name] = self._value(properties.get(name, others), room - 1)
                 except _DeadEnd:
                     if name in required:
                         raise
         while len(made) < max(said.get("minProperties", [0])):
-            names: list[tuple[JsonSchema, Trail]] = [
-                (s, t) for p, t in parts if (s := p.get("propertyNames")) is not None
-            ]
-            patterns = [k for keys in said.get("patternProperties", []) for k in keys]
-            key = (
-                self._text({"pattern": patterns[:1]})
-                if patterns
-                else self._value([*names, ({"type": "string"}, frozenset())], 0)
-            )
-            made[key if key not in made else f"{key}{len(made)}"] = self._value(self._others(parts), room - 1)
+            names: _Schemas = [(p["propertyNames"], t) for p, t in parts if "propertyNames" in p]
+            names += [({"type": "string", "pattern": pattern}, frozenset()) for pattern, _, _ in patterns]
+            key = str(self._value([*names, ({"type": "string"}, frozenset())], 0))
+            made[key if key not in made else f"{key}{len(made)}"] = self._value(others, room - 1)
         return made
 
-    @staticmethod
-    def _others(parts: list[tuple[dict[str, Any], Trail]]) -> list[tuple[JsonSchema, Trail]]:
-        """The schemas of properties that nobody names."""
-        patterns = [(s, t) for p, t in parts for s in p.get("patternProperties", {}).values()]
-        return patterns[:1] or [(p["additionalProperties"], t) for p, t in parts if "additionalProperties" in p]
-
-    def _array(self, parts: list[tuple[dict[str, Any], Trail]], said: dict[str, list[Any]], room: int) -> list[Any]:
-        first = [(sub, t) for p, t in parts for sub in p.get("prefixItems", [])]
-        rest = [(p[key], t) for p, t in parts for key in ("items", "contains") if key in p]
-        least, most = max(said.get("minItems", [0])), min(said.get("maxItems", [math.inf]))
-        wanted = least if first or not rest else min(max(least, 1), most)
+    def _array(self, parts: _Parts, said: _Said, room: int) -> list[Any]:
+        first: _Schemas = [(sub, t) for p, t in parts for sub in p.get("prefixItems", [])]
+        rest: _Schemas = [(p[key], t) for p, t in parts for key in ("items", "contains") if key in p]
+        least = max(said.get("minItems", [0]))
+        wanted = least if first or not rest else min(max(least, 1), *said.get("maxItems", []), math.inf)
         made: list[Any] = []
         try:
             made += [self._value([item], room) for item in first]
@@ -498,11 +470,12 @@ class _Sampler:
                 raise
         return made
 
-    def _text(self, said: dict[str, list[Any]]) -> str:
-        low, high = max(said.get("minLength", [0])), min(said.get("maxLength", [10**6]))
+    def _text(self, said: _Said) -> str:
+        low, high = max(said.get("minLength", [0])), min(said.get("maxLength", [math.inf]))
         patterns = said.get("pattern", [])
-        usual = _FORMATS.get([*said.get("format", []), *said.get("contentEncoding", []), ""][0], "string")
-        texts = self._st.text(string.ascii_lowercase, min_size=low, max_size=min(high, low + 20))
+        usual = _TEXTS.get([*said.get("format", []), *said.get("contentEncoding", []), ""][0], "string")
+        letters = self._st.sampled_from(string.ascii_lowercase)
+        texts = self._st.lists(letters, min_size=low, max_size=int(min(high, low + 20))).map("".join)
         if patterns:
             texts = self._st.from_regex(patterns[0], alphabet=self._st.characters(codec="ascii", min_codepoint=32))
             texts = texts.filter(lambda t: low <= len(t) <= high)
@@ -510,7 +483,7 @@ class _Sampler:
             texts = self._st.just(usual) | texts
         return str(self._draw(texts))
 
-    def _number(self, said: dict[str, list[Any]], whole: bool) -> float:
+    def _number(self, said: _Said, whole: bool) -> float:
         """A multiple of the step, which is 1 unless the document says otherwise, or any number where none fits."""
         step = Decimal(str(max(said.get("multipleOf", [1]))))
         at_least, above = ([Decimal(str(n)) for n in said.get(k, [])] for k in ("minimum", "exclusiveMinimum"))
@@ -521,6 +494,18 @@ class _Sampler:
             value = self._draw(self._st.integers(low, high)) * step
             return int(value) if value == int(value) else float(value)
         return float(self._draw(self._st.floats(float(max(at_least + above)), float(min(at_most + below)))))
+
+
+def _kinds(said: _Said) -> list[str]:
+    """The JSON types to choose from; what says nothing of its type is a text, as most untyped parameters are."""
+    kinds: list[str] = []
+    for types in said.get("type", []):
+        types = [types] if isinstance(types, str) else types
+        kinds = [t for t in types if not kinds or t in kinds or (t == "integer" and "number" in kinds)]
+    hints = {"object": {"properties", "required", "additionalProperties", "minProperties"}, "array": {"items"}}
+    hints |= {"string": {"pattern", "format", "minLength"}, "integer": {"minimum", "maximum", "multipleOf"}}
+    kinds = kinds or [kind for kind, keys in hints.items() if keys & said.keys()] or ["string"]
+    return [t for t in kinds if t != "null"] or kinds
 
 
 # ---------------------------------------------------------------------------------------------------- from text to JSON
@@ -550,18 +535,15 @@ def _shape(schemas: list[JsonSchema], definitions: Definitions) -> _Shape:
             todo += schema.get(key, [])
         types = schema.get("type", [])
         shape.types |= {types} if isinstance(types, str) else set(types)
-        for value in [*schema.get("enum", []), *([schema["const"]] if "const" in schema else [])]:
-            shape.types |= {t for t in _TYPES if not types and _has_type(value, t)}
-        if "properties" in schema:
-            shape.types |= set() if types else {"object"}
-            for name, sub in schema["properties"].items():
-                shape.properties.setdefault(name, []).append(sub)
-        if "items" in schema:
-            shape.types |= set() if types else {"array"}
-            shape.items.append(schema["items"])
-        if isinstance(others := schema.get("additionalProperties"), dict):
-            shape.types |= set() if types else {"object"}
-            shape.others.append(others)
+        if not types:
+            values = [*schema.get("enum", []), *([schema["const"]] if "const" in schema else [])]
+            shape.types |= {t for t in _TYPES for value in values if _has_type(value, t)}
+            hints = {"properties": "object", "additionalProperties": "object", "items": "array"}
+            shape.types |= {kind for key, kind in hints.items() if isinstance(schema.get(key), dict)}
+        for name, sub in schema.get("properties", {}).items():
+            shape.properties.setdefault(name, []).append(sub)
+        shape.items += [schema["items"]] if "items" in schema else []
+        shape.others += [others] if isinstance(others := schema.get("additionalProperties"), dict) else []
     return shape
 
 
@@ -605,6 +587,9 @@ class _Checked(NamedTuple):
     bundle: Bundle
     validator: "jsonschema_rs.Draft202012Validator | None"
     examples: tuple[Any, ...] = ()
+
+    def shape(self) -> _Shape:
+        return _shape([self.bundle.schema], self.bundle.definitions)
 
     def example(self) -> Any:
         """The first example of the vendor that the schema allows, else a sample."""
@@ -675,9 +660,6 @@ class _Parameter:
     def label(self) -> str:
         return f"{self.place}.{self.name}"
 
-    def shape(self) -> _Shape:
-        return _shape([self.checked.bundle.schema], self.checked.bundle.definitions)
-
     def problems(self, raw: Any) -> list[str]:
         """What is wrong with the value as it came; None is an absent one."""
         if raw is None:
@@ -693,7 +675,7 @@ class _Parameter:
 
     def split(self, raw: str) -> Any:
         """The items of a value that holds several; a text that is one value comes back as it is, decoded."""
-        types = self.shape().types
+        types = self.checked.shape().types
         decode = unquote_plus if self.place == "query" else unquote
         if self.content or not types & {"array", "object"}:
             return decode(raw)
@@ -712,8 +694,7 @@ class _Parameter:
         return dict(zip(items[::2], items[1::2], strict=False)) if len(items) % 2 == 0 else items[0]
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     media_type: str
     body: bytes
@@ -726,8 +707,6 @@ class _Answer:
 class _Operation:
     """What an operation asks of a request and how it answers; made when it is called first."""
 
-    raw: RawOperation
-    label: str
     parameters: list[_Parameter]
     bodies: dict[str, _Checked] | None
     """Schema by media type; None: the operation has no body."""
@@ -749,16 +728,9 @@ class _Compiler:
         notes: list[str] = []
         parameters = {(p.place, p.name): p for p in self._parameters(raw, notes)}
         bodies, required = self._bodies(raw, notes)
-        security = raw.node.get("security", self._spec.root.get("security", []))
-        return _Operation(
-            raw,
-            operation_label(raw),
-            list(parameters.values()),
-            bodies,
-            required,
-            [s for s in security if isinstance(s, dict)] if isinstance(security, list) else [],
-            list(dict.fromkeys(notes)),
-        )
+        stated = raw.node.get("security", self._spec.root.get("security", []))
+        security = [s for s in stated if isinstance(s, dict)] if isinstance(stated, list) else []
+        return _Operation([*parameters.values()], bodies, required, security, [*dict.fromkeys(notes)])
 
     def _members(self, node: Any, pointer: str, notes: list[str]) -> Iterator[tuple[str, dict[str, Any], str]]:
         """The objects in a list or dict of references or objects; what is none is noted."""
@@ -840,33 +812,33 @@ class _Compiler:
     def _content(self, status: int, media_type: str, content: dict[str, Any], at: str, notes: list[str]) -> _Answer:
         """The body for one Media Type Object: its example, the example of its schema, or a sample."""
         checked = self._checked(self._answers, content, at, notes)
-        wild = "*" in media_type
-        binary = self._is_binary(content, at)
-        is_json = _is_json(media_type) or (wild and not binary)
-        sent = ("application/json" if is_json else "application/octet-stream") if wild else media_type
-        for value in checked.examples:
-            if not is_json:
-                text = value if isinstance(value, str) else _dump(value)
-                return _Answer(status, sent, text.encode("utf-8", "replace"), "example", tuple(notes))
-            if isinstance(value, str) and checked.problems(value, ""):
+        is_json, sent = _is_json(media_type), media_type
+        if "*" in media_type:
+            is_json = self._schema(content, at).get("format") not in ("binary", "byte")
+            sent = "application/json" if is_json else "application/octet-stream"
+        source = "example"
+        if checked.examples:
+            value = checked.examples[0]
+            if is_json and isinstance(value, str) and checked.problems(value, ""):
                 # JSON that the vendor wrote as a text.
                 parsed, reason = _json(value)
                 value = value if reason else parsed
-            return _Answer(status, sent, _dump(value).encode(), "example", tuple(notes))
-        if not is_json:
-            body, source = _FIXED.get(_bare(sent).partition("/")[0], b"sample"), "fixed"
-            return _Answer(status, sent, body, source, tuple(notes))
-        if "schema" not in content:
-            return _Answer(status, sent, b"{}", "sample", tuple(notes))
-        value, reason = sample(checked.bundle)
-        notes += [reason] if reason else []
-        return _Answer(status, sent, _dump(value).encode(), "sample", tuple(notes))
+        elif is_json:
+            source = "sample"
+            value, reason = sample(checked.bundle) if "schema" in content else ({}, "")
+            notes += [reason] if reason else []
+        else:
+            value, source = _FIXED.get(_bare(sent).partition("/")[0], "sample"), "fixed"
+        if not isinstance(value, bytes):
+            as_it_is = isinstance(value, str) and not is_json
+            value = (value if as_it_is else _dump(value)).encode("utf-8", "replace")
+        return _Answer(status, sent, value, source, tuple(notes))
 
-    def _is_binary(self, content: dict[str, Any], at: str) -> bool:
+    def _schema(self, content: dict[str, Any], at: str) -> dict[str, Any]:
         with contextlib.suppress(Unresolved):
             schema = self._spec.deref(content.get("schema"), f"{at}/schema")[0]
-            return isinstance(schema, dict) and schema.get("format") in ("binary", "byte")
-        return False
+            return schema if isinstance(schema, dict) else {}
+        return {}
 
     def _examples(self, content: dict[str, Any], at: str, notes: list[str]) -> Iterator[Any]:
         if "example" in content:
@@ -875,12 +847,10 @@ class _Compiler:
             for key in ("value", "dataValue"):  # the second is OpenAPI 3.2
                 if key in node:
                     yield node[key]
-        with contextlib.suppress(Unresolved):
-            schema = self._spec.deref(content.get("schema"), f"{at}/schema")[0]
-            if isinstance(schema, dict):
-                if "example" in schema:
-                    yield schema["example"]
-                yield from schema["examples"] if isinstance(schema.get("examples"), list) else ()
+        schema = self._schema(content, at)
+        if "example" in schema:
+            yield schema["example"]
+        yield from schema["examples"] if isinstance(schema.get("examples"), list) else ()
 
 
 def operation_label(raw: RawOperation) -> str:
@@ -975,11 +945,23 @@ _SLASH: Final = "\0"
 """Stands for an encoded slash while a path is taken apart."""
 
 
+@dataclass(frozen=True)
+class _Request:
+    """A request as it came: in `path` an encoded slash is `_SLASH`, the values of `query` are still encoded."""
+
+    http: "Request"
+    path: str
+    query: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        values = self.http.headers.getlist(name)
+        return ", ".join(values) if values else None
+
+
 class _Refusal(Exception):
-    def __init__(self, status: int, problems: list[str], headers: tuple[tuple[str, str], ...] = ()) -> None:
-        self.status = status
-        self.problems = problems
-        self.headers = headers
+    def __init__(self, status: int, problems: list[str], headers: dict[str, str] | None = None) -> None:
+        self.status, self.problems, self.headers = status, problems, headers
         super().__init__("; ".join(problems))
 
 
@@ -991,11 +973,7 @@ class Mock:
     """
 
     def __init__(
-        self,
-        spec: Spec,
-        *,
-        base_path_from_servers: bool = True,
-        echo: Callable[[Recorded], None] | None = None,
+        self, spec: Spec, *, base_path_from_servers: bool = True, echo: Callable[[Recorded], None] | None = None
     ) -> None:
         self.requests: list[Recorded] = []
         self._spec = spec
@@ -1048,59 +1026,57 @@ class Mock:
             finally:
                 await self.stop()
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """The ASGI application."""
-        from starlette.requests import Request
-        from starlette.responses import Response
-
-        request = Request(scope, receive)
-        target = scope["raw_path"].decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
-        record, headers, content = await self._handle(request, target, await request.body())
-        self.requests.append(record)
-        if self._echo:
-            self._echo(record)
-        response = Response(content, record.status)
-        response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
-        await response(scope, receive, send)
-
-    async def _handle(self, request: "Request", target: str, body: bytes) -> tuple[Recorded, list[tuple[str, str]], bytes]:
-        label: str | None = None
-        notes: list[str] = []
-
-        def record(status: int, problems: list[str], source: str) -> Recorded:
-            seen = tuple(request.headers.items())
-            said = tuple(dict.fromkeys(notes))
-            return Recorded(request.method, target, seen, body, label, status, tuple(problems), source, said)
-
-        try:
-            route, values = self._find(request)
-            label = operation_label(route.operation)
-            operation = self._operation(route.operation)
-            notes += operation.notes
-            await self._check(operation, route, request, values, notes)
-        except _Refusal as e:
-            content = _dump({"error": str(e), "problems": e.problems}).encode()
-            headers = [("content-type", "application/json"), ("content-length", str(len(content))), *e.headers]
-            return record(e.status, e.problems, ""), headers, b"" if request.method == "HEAD" else content
-        answer = self._answer(route.operation)
-        notes += answer.notes
-        headers = []
-        if answer.media_type:
-            # A key of `content` may be any text; only what is a media type may become a header.
-            fine = re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ -~]*)?", answer.media_type, re.ASCII)
-            headers.append(("content-type", answer.media_type if fine else "application/octet-stream"))
-        if answer.status not in (204, 304):
-            headers.append(("content-length", str(len(answer.body))))
-        return record(answer.status, [], answer.source), headers, answer.body
-
     def example(self, operation: RawOperation) -> dict[tuple[str, str], Any]:
         """Values of a right request by place and name, the vendor's before samples; `("body", "")` is the JSON body."""
         needs = self._operation(operation)
         values = {(p.place, p.name): p.checked.example() for p in needs.parameters}
-        for media_type, checked in (needs.bodies or {}).items():
-            if _is_json(media_type):
-                values.setdefault(("body", ""), checked.example())
-        return values
+        body = next((checked for name, checked in (needs.bodies or {}).items() if _is_json(name)), None)
+        return values | ({("body", ""): body.example()} if body else {})
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """The ASGI application."""
+        from starlette.requests import Request
+        from starlette.responses import JSONResponse, Response
+
+        http = Request(scope, receive)
+        path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        pairs = (part.partition("=") for part in query.split("&") if part)
+        request = _Request(
+            http,
+            re.sub("(?i)%2f", _SLASH, path),
+            [(unquote_plus(name), value) for name, _, value in pairs],
+            await http.body(),
+        )
+        label, problems, source, notes = None, list[str](), "", list[str]()
+        try:
+            route, values = self._find(request)
+            label = operation_label(route.operation)
+            await self._check(self._operation(route.operation), route, request, values, notes)
+            answer = self._answer(route.operation)
+            notes += answer.notes
+            source = answer.source
+            # A key of `content` may be any text; only what is a media type may become a header.
+            fine = re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ -~]*)?", answer.media_type, re.ASCII)
+            kind = answer.media_type if fine else "application/octet-stream"
+            response = Response(answer.body, answer.status, {"content-type": kind} if answer.media_type else None)
+        except _Refusal as e:
+            problems = e.problems
+            response = JSONResponse({"error": str(e), "problems": problems}, e.status, e.headers)
+        record = Recorded(
+            http.method,
+            f"{path}?{query}" if query else path,
+            tuple(http.headers.items()),
+            request.body,
+            label,
+            response.status_code,
+            tuple(problems),
+            source,
+            tuple(dict.fromkeys(notes)),
+        )
+        self.requests.append(record)
+        if self._echo:
+            self._echo(record)
+        await response(scope, receive, send)
 
     def _bases(self, operation: RawOperation) -> tuple[str, ...]:
         """The base paths at which the operation answers: the mock's, and those of servers of its own."""
@@ -1118,58 +1094,62 @@ class Mock:
             self._answers[raw.pointer] = self._compiler.answer(raw)
         return self._answers[raw.pointer]
 
-    def _find(self, request: "Request") -> tuple[_Route, dict[str, str]]:
+    def _find(self, request: _Request) -> tuple[_Route, dict[str, str]]:
         """The route and the texts of its path parameters; refuses with 404 or 405."""
-        allowed: dict[str, None] = {}
+        sent = {(name, unquote_plus(value)) for name, value in request.query}
         for loose in (False, True):
+            allowed: dict[str, None] = {}
             for route in self._routes:
-                if loose and route.loose is route.pattern:
-                    continue
-                if any(pair not in ((n, unquote_plus(v)) for n, v in request.query) for pair in route.query):
-                    continue
-                for base in route.bases:
-                    if not request.path.startswith(f"{base}/"):
-                        continue
+                for base in route.bases if sent.issuperset(route.query) else ():
                     path = request.path.removeprefix(base)
-                    if found := (route.loose if loose else route.pattern).fullmatch(path):
-                        if route.operation.method == request.method:
+                    found = (route.loose if loose else route.pattern).fullmatch(path)
+                    if found and request.path.startswith(f"{base}/"):
+                        if route.operation.method == request.http.method:
                             return route, dict(zip(route.names, found.groups(), strict=True))
                         allowed[route.operation.method] = None
             if allowed:
                 methods = ", ".join(allowed)
-                reason = f"method: {request.method} is not one of {methods}"
-                raise _Refusal(405, [reason], (("allow", methods),))
+                raise _Refusal(405, [f"method: {request.http.method} is not one of {methods}"], {"allow": methods})
         reason = "path: the document has no such path"
         if self._base and not request.path.startswith(f"{self._base}/"):
             reason = f"path: the document's server has the base path {self._base}"
         raise _Refusal(404, [reason])
 
     async def _check(
-        self, operation: _Operation, route: _Route, request: "Request", values: dict[str, str], notes: list[str]
+        self, operation: _Operation, route: _Route, request: _Request, values: dict[str, str], notes: list[str]
     ) -> None:
         """Refuses with 401 or 400 what the document does not allow."""
+        notes += operation.notes
         if missing := self._missing_credentials(operation, request):
-            raise _Refusal(401, [missing], (("www-authenticate", "Bearer"),))
+            raise _Refusal(401, [missing], {"www-authenticate": "Bearer"})
         problems: list[str] = []
-        checks: tuple[Callable[[], list[str]], ...] = (
-            lambda: _check_path(operation, values),
-            lambda: self._check_query(operation, route, request),
-            lambda: _check_headers(operation, request),
-        )
-        for check in checks:
+        schemes = self._spec.root.get("components", {}).get("securitySchemes", {})
+        used = {str(s.get("name")) for s in schemes.values() if isinstance(s, dict) and s.get("in") == "query"}
+        used |= {name for name, _ in route.query}
+        anything = False
+        # A document may be wrong in ways nobody thought of; that must not refuse a right request.
+        for parameter in operation.parameters:
             try:
-                problems += check()
+                if parameter.place == "query":
+                    raw, open_ended = _query_value(parameter, request.query, used)
+                    anything |= open_ended
+                    problems += parameter.problems(raw)
+                elif parameter.place != "path" or parameter.name in values:
+                    # A parameter that the path does not mention is the document's mistake.
+                    problems += parameter.problems(_single_value(parameter, request, values))
             except Exception as e:
-                # A document may be wrong in ways nobody thought of; that must not refuse a right request.
-                notes.append(f"not checked: {type(e).__name__} {e}")
+                notes.append(f"{parameter.label} not checked: {type(e).__name__} {e}")
+        if not anything:
+            unknown = dict.fromkeys(n for n, _ in request.query if n not in used)
+            problems += [f"query.{name}: the operation has no such parameter" for name in unknown]
         try:
             problems += await _check_body(operation, request)
-        except Exception as e:  # as above
+        except Exception as e:
             notes.append(f"body not checked: {type(e).__name__} {e}")
         if problems:
             raise _Refusal(400, problems)
 
-    def _missing_credentials(self, operation: _Operation, request: "Request") -> str:
+    def _missing_credentials(self, operation: _Operation, request: _Request) -> str:
         """What is missing for every way to sign in; empty when one is complete. Only presence is looked at."""
         wanted: list[str] = []
         for requirement in operation.security:
@@ -1179,43 +1159,25 @@ class Mock:
             wanted.append(" and ".join(missing))
         return f"credentials: {' or '.join(dict.fromkeys(wanted))} is required" if wanted else ""
 
-    def _missing_credential(self, name: str, request: "Request") -> str:
-        try:
+    def _missing_credential(self, name: str, request: _Request) -> str:
+        scheme: Any = None
+        with contextlib.suppress(Unresolved):
             at = _Place("#/components/securitySchemes").at(name)
             scheme, _ = self._spec.deref(self._spec.resolve(at), at)
-        except Unresolved:
-            return ""
         if not isinstance(scheme, dict):
             return ""
-        key = str(scheme.get("name"))
-        match (scheme.get("type"), scheme.get("in")):
-            case ("apiKey", "header"):
-                return "" if (request.header(key) or "").strip() else f"header.{key}"
-            case ("apiKey", "query"):
-                return "" if any(n == key and v for n, v in request.query) else f"query.{key}"
-            case ("apiKey", "cookie"):
-                return "" if request.cookies().get(key) else f"cookie.{key}"
-            case ("http" | "oauth2" | "openIdConnect", _):
-                # Which scheme comes before the value is not held against a request: documents are often wrong there.
-                said = (request.header("authorization") or "").strip()
-                return "" if said and said.lower() not in ("bearer", "basic") else "header.Authorization"
-        return ""
-
-    def _check_query(self, operation: _Operation, route: _Route, request: "Request") -> list[str]:
-        used = {name for name, _ in route.query}
-        schemes = self._spec.root.get("components", {}).get("securitySchemes", {})
-        used |= {str(s.get("name")) for s in schemes.values() if isinstance(s, dict) and s.get("in") == "query"}
-        problems: list[str] = []
-        anything = False
-        for parameter in operation.parameters:
-            if parameter.place == "query":
-                raw, open_ended = _query_value(parameter, request.query, used)
-                anything |= open_ended
-                problems += parameter.problems(raw)
-        if not anything:
-            unknown = dict.fromkeys(n for n, _ in request.query if n not in used)
-            problems += [f"query.{name}: the operation has no such parameter" for name in unknown]
-        return problems
+        place, key = scheme.get("in"), str(scheme.get("name"))
+        if scheme.get("type") in ("http", "oauth2", "openIdConnect"):
+            place, key = "header", "Authorization"
+        elif scheme.get("type") != "apiKey":
+            return ""
+        # Which scheme comes before the value is not held against a request: documents are often wrong there.
+        sent = {
+            "header": (request.header(key) or "").strip(),
+            "query": next((v for n, v in request.query if n == key and v), ""),
+            "cookie": request.http.cookies.get(key, ""),
+        }.get(str(place), "unknown")
+        return "" if sent and sent.lower() not in ("bearer", "basic") else f"{place}.{key}"
 
 
 def _base_path(servers: Any) -> str:
@@ -1230,11 +1192,9 @@ def _base_path(servers: Any) -> str:
         variable = variables.get(found[1])
         return str(variable.get("default", found[1])) if isinstance(variable, dict) else found[1]
 
-    try:
-        path = urlsplit(re.sub(r"\{([^{}]*)\}", default, first["url"])).path
-    except ValueError:
-        return ""
-    path = path.rstrip("/")
+    path = ""
+    with contextlib.suppress(ValueError):
+        path = urlsplit(re.sub(r"\{([^{}]*)\}", default, first["url"])).path.rstrip("/")
     return path if path.startswith("/") or not path else f"/{path}"
 
 
@@ -1252,50 +1212,56 @@ def _route(operation: RawOperation, bases: tuple[str, ...]) -> _Route:
     return _Route(pattern, loose, names, literal, bases, operation)
 
 
+def _single_value(parameter: _Parameter, request: _Request, values: dict[str, str]) -> Any:
+    """The text or texts of a parameter in the path, a header or a cookie; None: absent."""
+    if parameter.place != "path":
+        header, name = parameter.place == "header", parameter.name
+        raw = request.header(name) if header else request.http.cookies.get(name)
+        return None if raw is None else parameter.split(raw)
+    raw = values[parameter.name].replace(_SLASH, "%2F")
+    if parameter.style == "label":
+        raw = raw.removeprefix(".").replace(".", ",") if parameter.explode else raw.removeprefix(".")
+    elif parameter.style == "matrix":
+        raw = raw.removeprefix(";").replace(f"{parameter.name}=", "").replace(";", ",")
+    return parameter.split(raw)
+
+
 def _query_value(parameter: _Parameter, pairs: list[tuple[str, str]], used: set[str]) -> tuple[Any, bool]:
     """The text or texts of a query parameter (None: absent), and whether it takes names that nobody declared.
 
     Styles after OpenAPI 3.0.4, "Style Values". `used` grows by the names that belong to the parameter.
     """
     name = parameter.name
-    shape = parameter.shape()
     used.add(name)
-    mine = [(n, v) for n, v in pairs if n == name]
-    if parameter.style == "deepObject" and not parameter.content:
-        inside = [(n, v) for n, v in pairs if n.startswith(f"{name}[")]
-        used |= {n for n, _ in inside}
-        return (_nested(inside).get(name) if inside else mine[0][1] if mine else None), False
-    if (
-        "object" in shape.types
-        and parameter.explode
-        and parameter.style == "form"
-        and not parameter.content
-        and not mine
-    ):
-        free = bool(shape.others) or not shape.properties
-        fields = [(n, v) for n, v in pairs if n in shape.properties or (free and n not in used)]
-        used |= {n for n, _ in fields}
-        return (_nested(fields) or None), free
-    if not mine:
-        return None, False
-    values = [parameter.split(v) for _, v in mine]
-    return (values[0] if len(values) == 1 else values), False
+    mine = [v for n, v in pairs if n == name]
+    if not parameter.content:
+        shape = parameter.checked.shape()
+        fields: list[tuple[str, str]] = []
+        free = False
+        if parameter.style == "deepObject":
+            fields = [(n, v) for n, v in pairs if n.startswith(f"{name}[")]
+        elif "object" in shape.types and parameter.explode and parameter.style == "form" and not mine:
+            free = bool(shape.others) or not shape.properties
+            fields = [(n, v) for n, v in pairs if n in shape.properties or (free and n not in used)]
+        if fields or free:
+            used |= {n for n, _ in fields}
+            nested = _nested([(n, unquote_plus(v)) for n, v in fields])
+            return (nested.get(name) if parameter.style == "deepObject" else nested) or None, free
+    values = [parameter.split(v) for v in mine]
+    return (None if not values else values[0] if len(values) == 1 else values), False
 
 
 def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     """`a[b][c]=1&a[d][]=2` as `{"a": {"b": {"c": "1"}, "d": ["2"]}}`; texts that come several times become a list."""
     root: dict[str, Any] = {}
-    for name, raw in pairs:
-        first, *inner = re.split(r"\]?\[", name.removesuffix("]"))
-        node, key = root, first
+    for name, value in pairs:
+        key, *inner = re.split(r"\]?\[", name.removesuffix("]"))
+        node = root
         for step in inner[:20]:
-            if step == "":
-                break
-            below = node.setdefault(key, {})
+            below = node.setdefault(key, {}) if step else None
             if not isinstance(below, dict):
                 break
             node, key = below, step
-        value = unquote_plus(raw)
         if key in node or inner[-1:] == [""]:
             before = node.get(key, [])
             node[key] = [*(before if isinstance(before, list) else [before]), value]
@@ -1304,31 +1270,7 @@ def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return root
 
 
-def _check_path(operation: _Operation, values: dict[str, str]) -> list[str]:
-    problems: list[str] = []
-    for parameter in operation.parameters:
-        if parameter.place != "path" or parameter.name not in values:
-            continue  # a parameter that the path does not mention is the document's mistake
-        raw = values[parameter.name].replace(_SLASH, "%2F")
-        if parameter.style == "label":
-            raw = raw.removeprefix(".").replace(".", ",") if parameter.explode else raw.removeprefix(".")
-        elif parameter.style == "matrix":
-            raw = raw.removeprefix(";").replace(f"{parameter.name}=", "").replace(";", ",")
-        problems += parameter.problems(parameter.split(raw))
-    return problems
-
-
-def _check_headers(operation: _Operation, request: "Request") -> list[str]:
-    problems: list[str] = []
-    cookies = request.cookies()
-    for parameter in operation.parameters:
-        if parameter.place in ("header", "cookie"):
-            raw = request.header(parameter.name) if parameter.place == "header" else cookies.get(parameter.name)
-            problems += parameter.problems(None if raw is None else parameter.split(raw))
-    return problems
-
-
-async def _check_body(operation: _Operation, request: "Request") -> list[str]:
+async def _check_body(operation: _Operation, request: _Request) -> list[str]:
     if not request.body:
         return ["body: the operation needs one"] if operation.body_required else []
     if operation.bodies is None:
@@ -1339,58 +1281,42 @@ async def _check_body(operation: _Operation, request: "Request") -> list[str]:
     if sent is None:
         return [f"header.Content-Type: missing, expected {' or '.join(operation.bodies)}"]
     bare = _bare(sent)
+    declared = {_bare(key): checked for key, checked in reversed(operation.bodies.items())}
     ranges = (bare, f"{bare.partition('/')[0]}/*", "*/*", "*")
-    keys = {_bare(key): key for key in reversed(operation.bodies)}
-    key = next((keys[r] for r in ranges if r in keys), None)
-    if key is None:
+    checked = next((declared[r] for r in ranges if r in declared), None)
+    if checked is None:
         return [f"header.Content-Type: {bare} is not one of {', '.join(operation.bodies)}"]
-    checked = operation.bodies[key]
     if _is_json(bare):
         value, reason = _json(request.body)
         return [f"body: {reason}"] if reason else checked.problems(value, "body")
-    if bare == "application/x-www-form-urlencoded":
-        pairs = (part.partition("=") for part in request.body.decode("latin-1").split("&") if part)
-        return checked.read(_fields(checked, [(unquote_plus(n), v) for n, _, v in pairs]), "body")
-    if bare == "multipart/form-data":
-        return await _check_multipart(checked, request)
-    if bare.startswith("text/"):
-        shape = _shape([checked.bundle.schema], checked.bundle.definitions)
-        return checked.problems(request.body.decode("utf-8", "replace"), "body") if shape.types == {"string"} else []
+    if bare in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return await _check_form(checked, request, bare)
+    if bare.startswith("text/") and checked.shape().types == {"string"}:
+        return checked.problems(request.body.decode("utf-8", "replace"), "body")
     return []
 
 
-def _fields(checked: _Checked, pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """The fields of a form; brackets are part of a name that the document declares, else they nest."""
-    declared = _shape([checked.bundle.schema], checked.bundle.definitions).properties
+async def _check_form(checked: _Checked, request: _Request, media_type: str) -> list[str]:
+    """What is wrong with a form; brackets are part of a name that the document declares, else they nest."""
+    from starlette.formparsers import MultiPartException
+
+    try:
+        form = await request.http.form(max_part_size=len(request.body) + 1)
+    except (MultiPartException, KeyError) as e:
+        return [f"body: not {media_type}: {e}"]
+    pairs = [
+        (name, part if isinstance(part, str) else (await part.read()).decode("utf-8", "replace"))
+        for name, part in form.multi_items()
+    ]
+    await form.close()
+    declared = checked.shape().properties
     fields: dict[str, Any] = {}
-    for name, raw in pairs:
+    for name, value in pairs:
         if name in declared:
-            value = unquote_plus(raw)
             before = fields.get(name)
             many = [*before, value] if isinstance(before, list) else [before, value]
             fields[name] = value if before is None else many
-    return _nested([(n, v) for n, v in pairs if n not in declared]) | fields
-
-
-async def _check_multipart(checked: _Checked, request: "Request") -> list[str]:
-    from starlette.datastructures import Headers, UploadFile
-    from starlette.formparsers import MultiPartException, MultiPartParser
-
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield request.body
-
-    headers = Headers(raw=[(n.encode("latin-1"), v.encode("latin-1")) for n, v in request.headers])
-    try:
-        form = await MultiPartParser(headers, stream(), max_part_size=len(request.body) + 1).parse()
-    except (MultiPartException, KeyError) as e:
-        return [f"body: not multipart/form-data: {e}"]
-    pairs: list[tuple[str, str]] = []
-    for name, part in form.multi_items():
-        if isinstance(part, UploadFile):
-            part = (await part.read()).decode("latin-1")
-        pairs.append((name, quote_plus(part, encoding="utf-8", errors="replace")))
-    await form.close()
-    return checked.read(_fields(checked, pairs), "body")
+    return checked.read(_nested([(n, v) for n, v in pairs if n not in declared]) | fields, "body")
 
 
 def serve(spec: Spec, host: str, port: int, *, ready: Callable[[str], None], echo: Callable[[Recorded], None]) -> None:

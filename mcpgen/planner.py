@@ -65,6 +65,9 @@ def plan(spec: Spec, config: Config, *, document: str = "", progress: Progress |
     return _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
 
 
+_FULL = 4
+"""How many budgets a schema may take before the objects that are deepest in it lose their optional properties."""
+
 _TAKEN = frozenset(
     "Annotated Any ClassVar ConfigDict Cookie False Field Form Header Json JsonRest Literal Model None Operation Part "
     "Path Query Raw RootModel Tool True Union".split()
@@ -85,6 +88,7 @@ class _Planner:
         self._notes: list[Problem] = []
         self._left_out: list[LeftOut] = []
         self._wrong: list[Problem] = []
+        self._definitions: dict[tuple[Key, bool], tuple[dict[str, Any], int]] = {}
         self._binder = Binder(spec, self._schemas, self._access.placements, self._notes)
         self._tags = _tags(spec.root.get("tags"))
 
@@ -429,19 +433,50 @@ class _Planner:
         except sch.TooLarge:
             pass
         roots = [p for _, d in ordered if not d.schema for p in self._roots(d)]
-        defs = {k: self._model_names[k] for k in self._schemas.shared(roots, self._model_names)}
-        if not defs:
-            return assemble({k: self._published(d, None, 0) for k, d in ordered})
-        schema = assemble({k: self._published(d, defs, 0) for k, d in ordered})
-        schema["$defs"] = sch.define(self._schemas, defs)
+        schema = assemble({k: self._published(d, self._model_names, 0) for k, d in ordered})
+        defined, bare = self._defined(roots, _FULL * budget)
+        if not defined:
+            return schema
+        schema["$defs"] = defined
         size = len(json.dumps(schema, ensure_ascii=False))
         deep = sorted(k for k, d in ordered if not d.required and d.shape.type in ("object", "array", "union"))
         hint = f"raise [limits] schema_bytes, or hide = [{', '.join(repr(k) for k in deep[:4])}] under [tools.…]"
+        cut = f", the deepest {bare} of them with their required properties only" if bare else ""
         message = (
-            f"{name}: its schema inlined would pass {budget:,} bytes; repeated pieces stay in $defs ({size:,} bytes)"
+            f"{name}: its schema inlined would pass {budget:,} bytes; its objects stay in $defs{cut} ({size:,} bytes)"
         )
         self._notes.append(Problem(message, hint=hint))
         return schema
+
+    def _defined(self, roots: list[Place], room: int) -> tuple[dict[str, Any], int]:
+        """Return the `$defs` of a tool, the nearest objects first, and how many had to be bare for want of room."""
+        found: dict[str, Any] = {}
+        bare = 0
+        seen: set[Key] = set()
+        level = roots
+        while level:
+            following: list[Place] = []
+            for key in sorted({p.key for p in level} - seen):
+                seen.add(key)
+                shape = self._schemas.at(key)
+                inner = list(self._schemas.children(shape))
+                if name := self._model_names.get(key):
+                    found[name], size = self._definition(key, bare=False)
+                    if room < size and shape.type == "object":
+                        found[name], size = self._definition(key, bare=True)
+                        inner = [shape.properties[n] for n in shape.required if n in shape.properties]
+                        bare += 1
+                    room -= size
+                following += inner
+            level = following
+        return dict(sorted(found.items())), bare
+
+    def _definition(self, key: Key, *, bare: bool) -> tuple[dict[str, Any], int]:
+        """Return an entry of `$defs` and its size in bytes; the tools of a document share them."""
+        if (key, bare) not in self._definitions:
+            definition = sch.define(self._schemas, key, self._model_names, bare=bare)
+            self._definitions[key, bare] = (definition, len(json.dumps(definition, ensure_ascii=False)))
+        return self._definitions[key, bare]
 
     def _published(self, draft: Draft, names: Mapping[Key, str] | None, room: int) -> dict[str, Any]:
         if draft.schema is not None:

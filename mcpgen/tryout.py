@@ -136,6 +136,8 @@ class _Trial:
                         self._progress(f"calling {tool.name}")
                         done.append(await self._call(client, tool, arguments))
         except (MCPError, OSError, ExceptionGroup, TimeoutError) as error:
+            if chosen.done() and (ours := chosen.exception()):
+                raise ours from None
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             problems.append(f"the server stopped: {said[-1] if said else _reason(error)}")
         finally:

@@ -196,6 +196,36 @@ def test_the_same_document_gives_the_same_bytes(vendor: Vendor) -> None:
     assert [r.content for r, _ in forth] == [r.content for r, _ in reversed(back)]
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"oneOf": [{"required": ["a"]}, {"required": ["a", "b"]}], "properties": {"a": {"type": "string"}, "b": {}}},
+        {"type": "object", "properties": {"a": {"const": 1}, "b": {"const": 2}}, "not": {"required": ["a", "b"]}},
+        {"type": "string", "pattern": "^[a-z]+$", "minLength": 4, "maxLength": 6, "format": "uri"},
+        {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 3, "uniqueItems": True},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        {"type": "number", "multipleOf": 0.01, "minimum": 0.1},
+        {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False, "minItems": 2},
+        {"type": "array", "contains": {"const": 7}, "minItems": 2},
+        {"type": "object", "minProperties": 2, "propertyNames": {"maxLength": 3}, "additionalProperties": INTEGER},
+        {"type": "object", "minProperties": 1, "patternProperties": {"^x-": INTEGER}, "additionalProperties": False},
+        {"type": ["null", "integer"], "allOf": [{"minimum": 5}, {"maximum": 6}]},
+        {"type": "string", "enum": ["a", "b"], "not": {"const": "a"}},
+    ],
+)
+def test_what_a_sample_cannot_be_built_for_is_searched(schema: dict[str, Any]) -> None:
+    value, reason = mock.sample(mock.Bundle(schema))
+    assert reason == ""
+    jsonschema_rs.Draft202012Validator(schema).validate(value)
+    assert mock.sample(mock.Bundle(schema)) == (value, "")
+
+
+def test_examples_of_the_vendor_are_sampled_where_they_are_right() -> None:
+    texts = {"a": {"type": "string", "examples": [7, "fine"]}, "b": {"type": "string", "examples": [7]}}
+    value, _ = mock.sample(mock.Bundle({"type": "object", "properties": texts}))
+    assert value == {"a": "fine", "b": "string"}
+
+
 def test_a_schema_that_cannot_be_sampled_costs_only_the_sample(vendor: Vendor) -> None:
     here = {"$ref": "#/components/schemas/Endless"}
     endless = {"type": "object", "required": ["again"], "properties": {"again": here}}
@@ -481,21 +511,6 @@ def test_defects_of_the_document_refuse_nothing(vendor: Vendor) -> None:
     assert vendor.refusal(spec, "POST", "/x", json={"f": "q"}) == ['body.f: "q" is not of type "integer"']
 
 
-def test_serve_tells_the_address_and_every_request(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = vendor.spec({"/x": {"get": takes(operationId="getX")}}, servers=[{"url": "/v1"}])
-    told: list[str] = []
-
-    async def once(server: Mock) -> None:
-        async with httpx2.AsyncClient() as client:
-            await client.get(told[0].rpartition(" ")[2] + "/x")
-        await server.stop()
-
-    monkeypatch.setattr(Mock, "serve_forever", once)
-    mock.serve(spec, 0, told.append)
-    assert re.fullmatch(r"openapi\.json is mocked at http://127\.0\.0\.1:\d+/v1", told[0])
-    assert told[1:] == ["200 GET /v1/x (getX, empty)"]
-
-
 @pytest.mark.skipif(not CORPUS, reason="MCPGEN_CORPUS is not set: it names the folder of real documents")
 def test_real_documents_answer_every_get() -> None:
     refused = asyncio.run(_refusals(sorted((Path(str(CORPUS)) / "small").iterdir())))
@@ -514,16 +529,16 @@ async def _refusals(files: list[Path]) -> list[str]:
             for route in server._routes:
                 operation = server._operation(route.operation)
                 if route.operation.method == "GET" and not operation.body_required:
-                    path, headers = _right(operation)
+                    path, headers = _right(route.operation.path, operation)
                     await client.get(base + path, headers=headers)
         await server.stop()
         refused += [f"{file.name}: {record}" for record in server.requests if record.status >= 400]
     return refused
 
 
-def _right(operation: mock._Operation) -> tuple[str, dict[str, str]]:
+def _right(path: str, operation: mock._Operation) -> tuple[str, dict[str, str]]:
     """Path with query, and headers, of a request with which nothing is wrong."""
-    path, pairs, headers = operation.raw.path, [], {}
+    pairs, headers = [], {}
     for parameter in operation.parameters:
         if parameter.required:
             value, _ = mock.sample(parameter.checked.bundle)

@@ -46,10 +46,8 @@ class ModelClass:
 
 def needs_class(schemas: Schemas, key: Key) -> bool:
     """Tell whether `key` gets a class: objects with properties do, and types that hold themselves."""
-    shape = schemas.shape(Place(key))
-    return shape.is_class or (
-        shape.type in ("array", "union", "object") and schemas.holds_itself(key, past_classes=False)
-    )
+    shape = schemas.at(key)
+    return shape.is_class or (shape.type in ("array", "union", "object") and schemas.holds_itself(key))
 
 
 def type_expression(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> str:
@@ -133,7 +131,7 @@ def model_classes(schemas: Schemas, names: Mapping[Key, str]) -> dict[str, Model
     definitions = {}
     aliases: dict[str, str] = {}
     for key, name in sorted(names.items(), key=lambda item: item[1]):
-        definitions[name], fields = _definition(schemas, schemas.shape(Place(key)), names)
+        definitions[name], fields = _definition(schemas, schemas.at(key), names)
         aliases.update({f"{name}.{wire}": python for wire, python in fields.items() if wire != python})
     return _checked(_generate(definitions, aliases), set(names.values()))
 
@@ -145,7 +143,7 @@ def _definition(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> tup
     properties = {}
     for wire, place in shape.properties.items():
         property_ = _property(schemas, place, names)
-        if schemas.shape(place).nullable and wire not in shape.required:
+        if schemas.at(place.key).nullable and wire not in shape.required:
             property_["x-null"] = True
         properties[wire] = property_
     fields = settle({w: field_name(w) for w in properties}, lambda w: ())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .shapes import Key, Place, Schemas, Shape, fits, is_number, same
@@ -32,10 +33,19 @@ def publish(
     return _Publisher(schemas, names, room).of(place)
 
 
-def define(schemas: Schemas, names: Mapping[Key, str]) -> dict[str, Any]:
-    """Return the `$defs` for `names`."""
+def define(schemas: Schemas, key: Key, names: Mapping[Key, str], *, bare: bool = False) -> dict[str, Any]:
+    """Return the entry of `$defs` for `key`; `names` are the names of all entries. Errors: `Defect`.
+
+    A `bare` entry is an open object that describes its required properties only.
+    """
     writer = _Publisher(schemas, names)
-    return {name: writer.of(Place(key), root=True) for key, name in sorted(names.items(), key=lambda item: item[1])}
+    shape = schemas.at(key)
+    if not bare or shape.type != "object":
+        return writer.of(Place(key), root=True)
+    left = len(shape.properties) - len(shape.required & shape.properties.keys())
+    about = f"{clean(shape.description)} It has {left} optional properties more, not described here.".strip()
+    needed = {n: p for n, p in shape.properties.items() if n in shape.required}
+    return writer.of(replace(shape, properties=needed, extra=True, rest={}, description=about))
 
 
 class _Publisher:
@@ -115,7 +125,7 @@ class _Publisher:
                 return True
             if at.key not in seen:
                 seen.add(at.key)
-                todo += self._schemas.children(self._schemas.shape(at))
+                todo += self._schemas.children(self._schemas.at(at.key))
         return False
 
     def _write(self, shape: Shape) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeGuard
 
@@ -195,6 +194,7 @@ class Schemas:
         self._open: set[Key] = set()
         self._patterns: dict[str, bool] = {}
         self._finite: set[Key] = set()
+        self._self_holding: dict[Key, bool] = {}
 
     # -- places ------------------------------
 
@@ -213,23 +213,27 @@ class Schemas:
         return Place(key)
 
     def shape(self, place: Place) -> Shape:
-        """Return what `place` admits. Errors: `Defect`."""
-        known = self._shapes.get(place.key)
-        if known is None:
-            if place.key in self._open:
-                raise Contradiction(place.key[0].removesuffix(_BASE), "the schema consists of itself")
-            self._open.add(place.key)
-            try:
-                known = self._make(place.key)
-            finally:
-                self._open.discard(place.key)
-            self._shapes[place.key] = known
+        """Return what `place` admits, with what is said there. Errors: `Defect`."""
+        known = self.at(place.key)
         if place.description or place.default is not None:
             return replace(
                 known,
                 description=place.description or known.description,
                 default=known.default if place.default is None else place.default,
             )
+        return known
+
+    def at(self, key: Key) -> Shape:
+        """Return what `key` admits. Errors: `Defect`."""
+        known = self._shapes.get(key)
+        if known is None:
+            if key in self._open:
+                raise Contradiction(key[0].removesuffix(_BASE), "the schema consists of itself")
+            self._open.add(key)
+            try:
+                known = self._shapes[key] = self._make(key)
+            finally:
+                self._open.discard(key)
         return known
 
     def _node(self, pointer: str) -> Any:
@@ -584,7 +588,7 @@ class Schemas:
         loose = all(self._inert(node) for _, node in flat)
         stem: Key = () if loose else tuple(at + _BASE for at, _ in flat)
         count = math.prod(len(branches) for _, branches in unions)
-        if count > _COMBINATIONS:
+        if count > _COMBINATIONS and len(unions) > 1:
             raise Defect(unions[0][1][0], f"{count} combinations of `oneOf`/`anyOf` are more than can be told apart")
         rows: list[Key] = [stem]
         for _, branches in unions:
@@ -599,7 +603,7 @@ class Schemas:
                 if row in self._open:
                     continue  # a union that holds itself adds nothing
                 note = self._node(row[-1].removesuffix(_BASE))
-                shape = self.shape(Place(row))
+                shape = self.at(row)
             except Contradiction as error:
                 failure = error
                 continue
@@ -618,7 +622,7 @@ class Schemas:
                 return Shape(key, "null", description=base.description)
             raise failure or Contradiction(unions[0][1][0], "none of its branches can be satisfied")
         if len(members) == 1 and isinstance(members[0], Place):
-            only = self.shape(Place(members[0].key))
+            only = self.at(members[0].key)
             return replace(
                 only,
                 nullable=nullable,
@@ -644,37 +648,29 @@ class Schemas:
 
     # -- the graph ------------------------------
 
-    def shared(self, places: Iterable[Place], named: Collection[Key]) -> tuple[Key, ...]:
-        """Return those of `named` that `places` reach more than once, or that hold themselves: what `$defs` is for."""
-        counts: Counter[Key] = Counter()
-        todo = list(places)
-        seen: set[Key] = set()
-        while todo:
-            place = todo.pop()
-            counts[place.key] += 1
-            if place.key not in seen:
-                seen.add(place.key)
-                todo += self.children(self.shape(place))
-        return tuple(sorted(k for k, n in counts.items() if k in named and (n > 1 or self.holds_itself(k))))
-
-    def holds_itself(self, key: Key, *, past_classes: bool = True) -> bool:
-        """Tell whether `key` is reached from itself; `past_classes` decides whether a way may lead through a class."""
-        seen: set[Key] = set()
-        todo = list(self.children(self.shape(Place(key))))
-        while todo:
-            place = todo.pop()
-            if place.key == key:
-                return True
-            if place.key in seen:
-                continue
-            seen.add(place.key)
-            shape = self.shape(place)
-            if past_classes or not shape.is_class:
-                todo += self.children(shape)
-        return False
+    def holds_itself(self, key: Key) -> bool:
+        """Tell whether `key` is reached from itself without an object class in between: then it needs a name."""
+        if key not in self._self_holding:
+            seen: set[Key] = set()
+            todo = list(self.children(self.at(key)))
+            found = False
+            while todo and not found:
+                inner = todo.pop().key
+                found = inner == key
+                if inner not in seen:
+                    seen.add(inner)
+                    shape = self.at(inner)
+                    todo += () if shape.is_class else self.children(shape)
+            self._self_holding[key] = found
+        return self._self_holding[key]
 
     def endless(self, place: Place) -> bool:
-        """Tell whether every value of `place` would have to hold a further one without end: none exists."""
+        """Tell whether every value of `place` would have to hold a further one without end: none exists.
+
+        Errors: `Defect`, for anything that `place` leads to.
+        """
+        if place.key in self._finite:
+            return False
         reached = {k: s for k, s in self.reachable([place]).items() if k not in self._finite}
         grew = True
         while grew and place.key not in self._finite:
@@ -716,7 +712,7 @@ class Schemas:
         while todo:
             place = todo.pop()
             if place.key not in found:
-                shape = self.shape(Place(place.key))
+                shape = self.at(place.key)
                 found[place.key] = shape
                 todo += self.children(shape)
                 todo += _places(shape.rest)

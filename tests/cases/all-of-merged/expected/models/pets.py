@@ -27,3 +27,10 @@ class Dog(Model):
     age: Annotated[int | None, Field(ge=0, le=30)] = None
     breed: Literal["poodle", "pug", "mutt"]
     name: Annotated[str, Field(max_length=30, min_length=1)]
+
+
+class Reference(Model):
+    age: Annotated[int | None, Field(ge=0)] = None
+    id: Annotated[str, Field(description="Given by the server.")]
+    name: Annotated[str, Field(max_length=30, min_length=1)]
+    type: Literal["vet_reference"]

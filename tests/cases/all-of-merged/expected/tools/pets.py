@@ -14,6 +14,7 @@ from ..models.pets import (
     AddLitterKeeper,
     AddLitterMother,
     Dog,
+    Reference,
 )
 
 
@@ -50,3 +51,6 @@ class AddLitter(Tool):
     mother: Annotated[AddLitterMother, Json("mother"), Field(description="Who had them.")]
     puppies: Annotated[list[Dog], Json("puppies")]
     size: Annotated[int | None, Json("size"), Field(le=20, ge=1)] = None
+    vet: Annotated[Reference | None, Json("vet"), Field(description="It asks for what its base calls read-only.")] = (
+        None
+    )

@@ -230,25 +230,6 @@ class Pwned0XSPwnedPwnedPwnedPwned0XSPwnedPwnedPwned(Model):
     ] = None
 
 
-class PwnedListItem(Model):
-    PWNED: Annotated[
-        Literal["'\"\\\"\\' PWNED", "x"] | None, Field(alias="'\"\\\"\\' PWNED", description="'\"\\\"\\' PWNED")
-    ] = None
-    import____os___PWNED: Annotated[PwnedListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')] = None
-    p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
-
-
-class PwnedListItemImportOsPwned(Model):
-    a: Annotated[int | None, Field(description="'\"\\\"\\' PWNED")] = None
-
-
-class PwnedPwned(Model):
-    PWNED: Annotated[
-        Literal["'\"\\\"\\' PWNED"] | None, Field(alias="'\"\\\"\\' PWNED", description="'\"\\\"\\' PWNED")
-    ] = None
-    x: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
-
-
 class PwnedRawXClassMroListItem(Model):
     import____os___PWNED: Annotated[
         PwnedRawXClassMroListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')
@@ -297,6 +278,25 @@ class PwnedTypeIgnorePwnedTypeIgnore(Model):
     PWNED___type__ignore: Annotated[
         Literal["# \nPWNED\n# type: ignore"] | None,
         Field(alias="# \nPWNED\n# type: ignore", description="#\nPWNED\n# type: ignore"),
+    ] = None
+    x: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
+
+
+class QPwnedListItem(Model):
+    import____os___PWNED: Annotated[QPwnedListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')] = None
+    p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
+    q_______PWNED: Annotated[
+        Literal["q'\"\\\"\\' PWNED", "x"] | None, Field(alias="q'\"\\\"\\' PWNED", description="q'\"\\\"\\' PWNED")
+    ] = None
+
+
+class QPwnedListItemImportOsPwned(Model):
+    a: Annotated[int | None, Field(description="q'\"\\\"\\' PWNED")] = None
+
+
+class QPwnedQPwned(Model):
+    q_______PWNED: Annotated[
+        Literal["q'\"\\\"\\' PWNED"] | None, Field(alias="q'\"\\\"\\' PWNED", description="q'\"\\\"\\' PWNED")
     ] = None
     x: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
 

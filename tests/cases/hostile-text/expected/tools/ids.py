@@ -29,12 +29,12 @@ from ..models.ids import (
     NulBellEsc31MredCrPwned2FfPwnedNel8A3692NulBellEsc31MredCrPwned2FfPwnedNelPwnedLsPwnedPsPwned,
     Pwned0XSPwnedPwnedPwnedListItem,
     Pwned0XSPwnedPwnedPwnedPwned0XSPwnedPwnedPwned,
-    PwnedListItem,
-    PwnedPwned,
     PwnedRawXClassMroListItem,
     PwnedRawXClassMroPwnedRawXClassMro,
     PwnedTypeIgnoreListItem,
     PwnedTypeIgnorePwnedTypeIgnore,
+    QPwnedListItem,
+    QPwnedQPwned,
     ScriptPwnedScriptImgSrcXOnerrorPwnedLtListItem,
     ScriptPwnedScriptImgSrcXOnerrorPwnedLtScriptPwnedScriptImgSrcXOnerrorPwnedLt,
 )
@@ -122,8 +122,8 @@ class Headers(Tool):
         headers=(("Accept", 'text/"+PWNED+"'),),
     )
 
-    PWNED: Annotated[Literal[1] | None, Query("');PWNED(")] = None
     X_PWNED: Annotated[str | None, Query('X"PWNED')] = None
+    query_x_PWNED: Annotated[Literal[1] | None, Query("x');PWNED(")] = None
 
 
 class HeadingABXJavascriptPwnedYHttpXTestY787C68(Tool):
@@ -203,21 +203,6 @@ class Paths(Tool):
     p_PWNED: Annotated[str, Path('p"+PWNED+"')]
 
 
-class Pwned(Tool):
-    """Pwned (POST /ids/2)."""
-
-    OPERATION: ClassVar = Operation(
-        "pwned",
-        "POST",
-        "/ids/2",
-        body="application/json",
-        body_required=True,
-    )
-
-    PWNED: Annotated[PwnedPwned | None, Json("'\"\\\"\\' PWNED"), Field(description="'\"\\\"\\' PWNED")] = None
-    list_: Annotated[list[PwnedListItem] | None, Json("list"), Field(alias="list")] = None
-
-
 class Pwned0XSPwnedPwnedPwned(Tool):
     """Pwned 0 x s pwned pwned pwned (POST /ids/4)."""
 
@@ -273,6 +258,21 @@ class PwnedTypeIgnore(Tool):
         Field(description="#\nPWNED\n# type: ignore"),
     ] = None
     list_: Annotated[list[PwnedTypeIgnoreListItem] | None, Json("list"), Field(alias="list")] = None
+
+
+class QPwned(Tool):
+    """Q pwned (POST /ids/2)."""
+
+    OPERATION: ClassVar = Operation(
+        "q_pwned",
+        "POST",
+        "/ids/2",
+        body="application/json",
+        body_required=True,
+    )
+
+    list_: Annotated[list[QPwnedListItem] | None, Json("list"), Field(alias="list")] = None
+    q_PWNED: Annotated[QPwnedQPwned | None, Json("q'\"\\\"\\' PWNED"), Field(description="q'\"\\\"\\' PWNED")] = None
 
 
 class ScriptPwnedScriptImgSrcXOnerrorPwnedLt(Tool):

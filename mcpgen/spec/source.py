@@ -1,4 +1,4 @@
-"""Turns the bytes of an OpenAPI document into a `Spec`, because everything later asks for nodes, places, operations.
+"""Turns the bytes of one file into JSON values whose places can be found again.
 
 JSON is read by `json`, YAML by a builder over libyaml's events: no YAML package gives at once what is needed, namely
 the scalars of YAML 1.2 (`no` and `2020-01-01` are texts), keys as they are written (`200`, `1.50`), duplicate keys and
@@ -6,15 +6,12 @@ foreign tags with their line, aliases that share one object, and a bound on what
 another file or a connection. Positions are computed only when somebody asks for one.
 """
 
-import gc
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote
 
 import yaml
 
@@ -27,80 +24,34 @@ MAX_DEPTH: Final = 500
 MAX_ALIAS_NODES: Final = 2_000_000
 """How many nodes the aliases of a YAML document may stand for together (a "billion laughs" stays small)."""
 
-METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
-"""The fields of a Path Item Object that hold an operation (OpenAPI 3.0 and 3.1). 3.2 adds `query`."""
-_ITEM_FIELDS: Final = frozenset({"$ref", "summary", "description", "servers", "parameters"})
-
-_NAMED_SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
-_NAMED: Final = _NAMED_SCHEMAS.union(
-    ("schemas", "responses", "parameters", "requestBodies", "headers", "securitySchemes", "links", "callbacks"),
-    ("pathItems", "paths", "webhooks", "content", "encoding", "mapping", "scopes", "variables"),
-)
-"""Keys of objects that map names of the vendor's choice: the keys inside have no meaning of their own."""
-_ENTRY_NOT_REFERENCE: Final = _NAMED_SCHEMAS.union(("mapping", "scopes"))
-"""Those of them in which a text under `$ref` is an entry of that name. In the others no entry may be a text."""
-_DATA: Final = frozenset({"example", "examples", "default", "enum", "const"})
-"""Keys whose value is plain data, in which `$ref` means nothing."""
-
-_BUNDLE: Final = "bundle the document into one file first, for example with: redocly bundle"
-
-
-class Unresolved(Exception):
-    """A reference that leads to no node: `pointer` is where the chain broke, `reason` one sentence."""
-
-    def __init__(self, pointer: str, reason: str) -> None:
-        self.pointer = pointer
-        self.reason = reason
-        super().__init__(f"{reason} (at {pointer})")
-
-
-@dataclass(frozen=True)
-class RawOperation:
-    """One operation as the document has it.
-
-    `path` is the key under `paths`, `method` is upper case. `node` is the Operation Object and `pointer` the place
-    where it is written (in the referenced path item, where the path is a reference); `item` is the Path Item Object.
-    """
-
-    path: str
-    method: str
-    node: dict[str, Any]
-    pointer: str
-    item: dict[str, Any]
-    item_pointer: str
-
 
 def escape(token: str) -> str:
     """`token` as one part of a JSON pointer (RFC 6901, section 3)."""
     return token.replace("~", "~0").replace("/", "~1")
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """`text` in quotation marks, as messages show it."""
     return json.dumps(text, ensure_ascii=False)
 
 
-def load(path: Path) -> "Spec":
-    """The document at `path`: OpenAPI 3.0, 3.1 or 3.2, JSON or YAML 1.2, in UTF-8 or (with a byte order mark) UTF-16.
-
-    Raises `Rejected` with every reason for which it cannot be read: encoding, syntax, nesting, version, missing paths,
-    or a reference that leaves the document. Defects that leave a readable document are in `Spec.problems`.
-    """
-    source = _Source(str(path), _decode(path))
-    # Hundreds of thousands of small objects, all of which stay: the cycle collector would only walk them in vain.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        source.parse(prefer_yaml=path.suffix.lower() in (".yaml", ".yml"))
-        fatal, version = _check(source, path.name)
-    finally:
-        if collecting:
-            gc.enable()
-    if fatal:
-        raise Rejected(fatal)
-    return Spec(path, source, version)
+def kind(value: Any) -> str:
+    """What a JSON value is, in the words of a message."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return (
+        "an object"
+        if isinstance(value, dict)
+        else "a list"
+        if isinstance(value, list)
+        else "a text"
+        if isinstance(value, str)
+        else "a number"
+    )
 
 
-def _decode(path: Path) -> str:
+def decode(path: Path, name: str = "") -> str:
+    """The text of the file at `path`, UTF-8 or (with a byte order mark) UTF-16; `name` as in `Source`."""
     file = str(path)
     try:
         if not path.is_file():
@@ -116,23 +67,29 @@ def _decode(path: Path) -> str:
         text = body.decode("utf-16" if wide else "utf-8")
     except UnicodeDecodeError as e:
         good = body[: e.start].decode("utf-16" if wide else "utf-8", "replace")
-        source = _Source(file, good)
+        source = Source(file, good, name)
         message = f"byte 0x{body[e.start]:02X} is not valid {'UTF-16' if wide else 'UTF-8'}"
         source.refuse(message, len(good), hint="save the document as UTF-8, for example: iconv -f latin1 -t utf-8")
-    source = _Source(file, text)
+    source = Source(file, text, name)
     if (at := text.find("\0")) >= 0:
         source.refuse("there is a NUL byte", at, hint="the file is damaged, or it is no text")
     if not text.strip():
-        source.refuse("this is not an OpenAPI document: the file is empty", 0)
+        source.refuse(f"{source.alien}the file is empty", 0)
     return text
 
 
-class _Source:
-    """A decoded document: its text, what was read from it, and how to find a place in it again."""
+class Source:
+    """A decoded file: its text, what was read from it, and how to find a place in it again.
 
-    def __init__(self, file: str, text: str) -> None:
+    `file` is what messages call it. `name` stands before the "#" of its pointers: nothing for the document itself,
+    the way from the document's folder for the others. The pointers that the methods take have no name.
+    """
+
+    def __init__(self, file: str, text: str, name: str = "") -> None:
         self.file = file
         self.text = text
+        self.name = name
+        self.alien = "" if name else "this is not an OpenAPI document: "
         self.root: Any = None
         self.problems: list[Problem] = []
         self.is_json = False
@@ -141,11 +98,12 @@ class _Source:
     def problem(self, message: str, at: int, *, hint: str = "", pointer: str = "") -> Problem:
         """The problem `message` at the character offset `at`."""
         line = self.text.count("\n", 0, at) + 1
-        return Problem(message, pointer, hint, self.file, line, at - self.text.rfind("\n", 0, at))
+        shown = self.name + pointer if pointer else ""
+        return Problem(message, shown, hint, self.file, line, at - self.text.rfind("\n", 0, at))
 
     def problem_at(self, message: str, pointer: str, *, hint: str = "") -> Problem:
         """The problem `message` at the node that `pointer` names."""
-        return Problem(message, pointer, hint, self.file, *self.locate(pointer))
+        return Problem(message, self.name + pointer, hint, self.file, *self.locate(pointer))
 
     def refuse(self, message: str, at: int, *, hint: str = "") -> NoReturn:
         raise Rejected([self.problem(message, at, hint=hint)])
@@ -155,7 +113,7 @@ class _Source:
         start = self.text.lstrip()[:1]
         if start == "<":
             hint = "a page was probably saved in place of the document: download it again, signed in if need be"
-            self.refuse("this is not an OpenAPI document: it is HTML or XML", self.text.index("<"), hint=hint)
+            self.refuse(f"{self.alien}it is HTML or XML", self.text.index("<"), hint=hint)
         if start in ("{", "["):
             try:
                 self.is_json = True
@@ -194,7 +152,7 @@ class _NotFinite(ValueError):
     pass
 
 
-def _parse_json(source: _Source) -> None:
+def _parse_json(source: Source) -> None:
     text = source.text
     if _SURROGATE.search(text):
         text = source.text = _without_lone_surrogates(source)
@@ -222,7 +180,7 @@ def _parse_json(source: _Source) -> None:
         at = next((m.start() for m in outside if m[1]), 0)
         source.refuse(f"{e} is not a number that JSON can hold", at)
     except RecursionError:
-        _refuse_depth(source)
+        refuse_depth(source)
     except ValueError:  # int() reads no more digits than sys.get_int_max_str_digits()
         at = next((m.start() for m in re.finditer(rf"{_STRING}|(\d{{4000,}})", text, re.S) if m[1]), 0)
         source.refuse("the number has thousands of digits", at)
@@ -230,7 +188,7 @@ def _parse_json(source: _Source) -> None:
         _report_doubled(source, doubled)
 
 
-def _without_lone_surrogates(source: _Source) -> str:
+def _without_lone_surrogates(source: Source) -> str:
     """The text with half a surrogate pair, which no UTF-8 output can hold, replaced by U+FFFD (of the same length)."""
 
     def replace(m: re.Match[str]) -> str:
@@ -243,7 +201,7 @@ def _without_lone_surrogates(source: _Source) -> str:
     return _LONE_SURROGATE.sub(replace, source.text)
 
 
-def _refuse_json(source: _Source, e: json.JSONDecodeError) -> NoReturn:
+def _refuse_json(source: Source, e: json.JSONDecodeError) -> NoReturn:
     text, at = source.text, e.pos
     rest = text[at : at + 2]
     before = text[:at].rstrip()
@@ -261,7 +219,7 @@ def _refuse_json(source: _Source, e: json.JSONDecodeError) -> NoReturn:
     source.refuse(f"not valid JSON: {e.msg[:1].lower()}{e.msg[1:]}", at)
 
 
-def _refuse_depth(source: _Source) -> NoReturn:
+def refuse_depth(source: Source) -> NoReturn:
     depth = at = 0
     for m in _BRACKET.finditer(source.text):
         depth += 1 if m[1] else -1 if m[2] else 0
@@ -271,7 +229,7 @@ def _refuse_depth(source: _Source) -> NoReturn:
     source.refuse(f"the document is nested more than {MAX_DEPTH} levels deep", at)
 
 
-def _report_doubled(source: _Source, doubled: list[tuple[dict[str, Any], set[str]]]) -> None:
+def _report_doubled(source: Source, doubled: list[tuple[dict[str, Any], set[str]]]) -> None:
     keys = {id(node): names for node, names in doubled}
     stack: list[tuple[Any, str]] = [(source.root, "#")]
     while stack:
@@ -286,7 +244,7 @@ def _report_doubled(source: _Source, doubled: list[tuple[dict[str, Any], set[str
 
 
 def _doubled_message(key: str) -> str:
-    return f"the key {_quote(key)} is there more than once; the last one counts"
+    return f"the key {quote(key)} is there more than once; the last one counts"
 
 
 class _JsonPlaces:
@@ -402,7 +360,7 @@ class _Anchored:
 class _YamlBuilder:
     """Builds the value of one YAML document from libyaml's events: one pass, no recursion."""
 
-    def __init__(self, source: _Source, places: "_YamlPlaces | None" = None) -> None:
+    def __init__(self, source: Source, places: "_YamlPlaces | None" = None) -> None:
         self._source = source
         self._places = places
         self._root: Any = None
@@ -477,7 +435,7 @@ class _YamlBuilder:
         if wanted is float and value.__class__ is int:
             value = float(value)
         if value.__class__ is not wanted:
-            message = f"{_quote(event.value)} is no value of the tag !!{kind}"
+            message = f"{quote(event.value)} is no value of the tag !!{kind}"
             self._source.refuse(message, event.start_mark.index)
         return value
 
@@ -603,7 +561,7 @@ class _YamlBuilder:
 class _YamlPlaces:
     """Finds a pointer in YAML that is known to be valid; the first question reads the document again."""
 
-    def __init__(self, source: _Source) -> None:
+    def __init__(self, source: Source) -> None:
         self.at: dict[str, int] = {}
         self.stands_for: dict[str, str] = {}  # pointer of an alias → pointer of the node with the anchor
         _YamlBuilder(source, self).build()
@@ -621,7 +579,7 @@ class _YamlPlaces:
         return None
 
 
-def _refuse_yaml(source: _Source, e: yaml.YAMLError) -> NoReturn:
+def _refuse_yaml(source: Source, e: yaml.YAMLError) -> NoReturn:
     if isinstance(e, yaml.reader.ReaderError):
         at = min(e.position, len(source.text))
         source.refuse(f"not valid YAML: {e.reason}", at, hint="remove the character or write it as an escape")
@@ -639,285 +597,3 @@ def _refuse_yaml(source: _Source, e: yaml.YAMLError) -> NoReturn:
         if e.context_mark is not None and e.context_mark.line != e.problem_mark.line:
             message += f" that starts in line {e.context_mark.line + 1}"
     source.refuse(message, at)
-
-
-# ------------------------------------------------------------------------------------------------ what loading decides
-
-
-def _check(source: _Source, name: str) -> tuple[list[Problem], str]:
-    """Every reason to refuse what was read, and the version. `name` is the file's own: references to it are local."""
-    root = source.root
-    if not isinstance(root, dict):
-        kind = "a list" if isinstance(root, list) else "null" if root is None else "a single value"
-        return [source.problem(f"this is not an OpenAPI document: it holds {kind}, not an object", 0)], ""
-    depth, leaves = _survey(root)
-    if depth > MAX_DEPTH:
-        _refuse_depth(source)
-    fatal, version = _version(source)
-    if fatal:
-        return fatal, version
-    paths = root.get("paths")
-    if "paths" in root and not isinstance(paths, dict):
-        fatal.append(source.problem_at(f'"paths" is {_kind(paths)}, not an object', "#/paths"))
-    elif "paths" not in root and (version.startswith("3.0") or not {"webhooks", "components"} & root.keys()):
-        fatal.append(source.problem('the document has no "paths"', 0, hint='without operations, say so: "paths": {}'))
-    info = root.get("info")
-    if not isinstance(info, dict):
-        message = 'the document has no "info"' if "info" not in root else f'"info" is {_kind(info)}, not an object'
-        source.problems.append(source.problem_at(message, "#/info") if "info" in root else source.problem(message, 0))
-    elif not isinstance(info.get("title"), str) or not info["title"].strip():
-        source.problems.append(source.problem_at('the document has no title in "info"', "#/info"))
-    if leaves:
-        fatal.extend(_foreign_references(source, name))
-    return fatal, version
-
-
-def _kind(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return (
-        "an object"
-        if isinstance(value, dict)
-        else "a list"
-        if isinstance(value, list)
-        else "a text"
-        if isinstance(value, str)
-        else "a number"
-    )
-
-
-def _version(source: _Source) -> tuple[list[Problem], str]:
-    """The version that the document names. This is the one place that decides which versions are read."""
-    root = source.root
-    hint = "mcpgen reads OpenAPI 3.0, 3.1 and 3.2"
-    if "openapi" in root and "swagger" in root:
-        return [source.problem_at('the document has both "openapi" and "swagger"', "#/swagger", hint="keep one")], ""
-    if "swagger" in root:
-        message = f"Swagger {root['swagger']} is not supported yet"
-        hint = "convert it to OpenAPI 3.0 first, for example with: swagger2openapi"
-        return [source.problem_at(message, "#/swagger", hint=hint)], ""
-    if "openapi" not in root:
-        return [source.problem('this is not an OpenAPI document: it has no "openapi" key', 0, hint=hint)], ""
-    said = root["openapi"]
-    # `openapi: 3.0` without quotes is a number in YAML.
-    version = str(said).strip() if isinstance(said, str | float) else ""
-    if re.fullmatch(r"3\.[012](?:[.-]\S*)?", version):
-        return [], version
-    shown = json.dumps(said, ensure_ascii=False) if isinstance(said, str | int | float) else _kind(said)
-    return [source.problem_at(f"unknown OpenAPI version: {shown}", "#/openapi", hint=hint)], ""
-
-
-def _survey(root: dict[str, Any]) -> tuple[int, bool]:
-    """How many levels the document has (at most one more than allowed), and whether any `$ref` may leave it."""
-    depth, leaves, level = 0, False, list[Any]((root,))
-    while level and depth <= MAX_DEPTH:
-        depth += 1
-        below: list[Any] = []
-        for node in level:
-            if node.__class__ is dict:
-                target = node.get("$ref")
-                if target.__class__ is str and target[:1] != "#":
-                    leaves = True
-                below.extend([v for v in node.values() if v.__class__ is dict or v.__class__ is list])
-            else:
-                below.extend([v for v in node if v.__class__ is dict or v.__class__ is list])
-        level = below
-    return depth, leaves
-
-
-def _foreign_references(source: _Source, name: str) -> list[Problem]:
-    """A problem for each other file or address that a reference names, at its first occurrence."""
-    first: dict[str, tuple[str, str]] = {}
-    stack: list[tuple[Any, str, str]] = [(source.root, "#", "")]  # node, pointer, the key if it holds names
-    while stack:
-        node, pointer, names = stack.pop()
-        if isinstance(node, list):
-            stack.extend((v, f"{pointer}/{i}", "") for i, v in reversed(list(enumerate(node))))
-            continue
-        target = node.get("$ref") if isinstance(node, dict) else None
-        if isinstance(target, str) and names not in _ENTRY_NOT_REFERENCE:
-            file = target.partition("#")[0]
-            if file and file.removeprefix("./") != name:
-                first.setdefault(file, (target, f"{pointer}/$ref"))
-        for key, value in reversed(node.items()) if isinstance(node, dict) else ():
-            if isinstance(value, dict | list) and (names or not (key in _DATA or key.startswith("x-"))):
-                stack.append((value, f"{pointer}/{escape(key)}", key if not names and key in _NAMED else ""))
-    return [_foreign(source, target, pointer) for target, pointer in first.values()]
-
-
-def _foreign(source: _Source, target: str, pointer: str) -> Problem:
-    shown = _quote(target)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|//", target):
-        return source.problem_at(
-            f"$ref to {shown}: mcpgen fetches nothing that nobody asked for", pointer, hint=_BUNDLE
-        )
-    if re.match(r"[/\\~]|[A-Za-z]:", target):
-        message = f"$ref to {shown}: mcpgen opens no absolute path"
-        return source.problem_at(message, pointer, hint="name the file relative to the document")
-    message = f"$ref to {shown}: a document in several files is not supported yet"
-    return source.problem_at(message, pointer, hint=_BUNDLE)
-
-
-# ---------------------------------------------------------------------------------------------------------------- Spec
-
-
-class Spec:
-    """A document that could be read.
-
-    `root` is the raw document, `version` what it says of itself ("3.0.2"), `problems` the located defects that cost
-    nothing or one operation; it is complete once `operations` was called. Pointers are RFC 6901, with a "#" before.
-    """
-
-    def __init__(self, path: Path, source: _Source, version: str) -> None:
-        self.path = path
-        self.root: dict[str, Any] = source.root
-        self.version = version
-        self.problems: list[Problem] = source.problems
-        self._source = source
-        self._targets: dict[str, tuple[Any, str] | str] = {}  # the target of a `$ref`, or why there is none
-        self._operations: list[RawOperation] | None = None
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """The Info Object; empty when the document has none."""
-        info = self.root.get("info")
-        return info if isinstance(info, dict) else {}
-
-    def locate(self, pointer: str) -> tuple[int, int]:
-        """Line and column, from 1, of the key (of the item, in a list) at `pointer`; (0, 0) when there is none."""
-        return self._source.locate(pointer)
-
-    def problem(self, message: str, pointer: str, hint: str = "") -> Problem:
-        """The problem `message` at the node that `pointer` names, with file, line and column."""
-        return self._source.problem_at(message, pointer, hint=hint)
-
-    def resolve(self, pointer: str) -> Any:
-        """The node at `pointer`; raises `Unresolved`. References on the way are not followed."""
-        return self._resolve(pointer)[0]
-
-    def deref(self, node: Any, pointer: str) -> tuple[Any, str]:
-        """The node that the chain of references at `node` ends with, and its own pointer.
-
-        `node`, which stands at `pointer`, comes back as it is when it has no `$ref`. Raises `Unresolved` when a
-        reference of the chain is no text, is not local, names nothing, or leads back into the chain.
-        """
-        seen: dict[str, None] = {}
-        end: tuple[Any, str] | str = node, pointer
-        while isinstance(end, tuple) and isinstance(end[0], dict) and "$ref" in end[0]:
-            target, at = end[0]["$ref"], end[1]
-            if not isinstance(target, str):
-                end = f"$ref is {_kind(target)}, not a text"
-            elif target in seen:
-                end = f"{_quote(target)} leads back to itself"
-            elif target in self._targets:
-                end = self._targets[target]
-            else:
-                seen[target] = None
-                try:
-                    end = self._resolve(target)
-                except Unresolved as e:
-                    end = e.reason
-            if isinstance(end, str):
-                pointer = at
-        self._targets.update(dict.fromkeys(seen, end))
-        if isinstance(end, str):
-            raise Unresolved(pointer, end)
-        return end
-
-    def _resolve(self, pointer: str) -> tuple[Any, str]:
-        file, mark, fragment = pointer.partition("#")
-        shown = _quote(pointer)
-        if file.removeprefix("./") not in ("", self.path.name):
-            raise Unresolved(pointer, f"{shown} is not in this document")
-        if not mark or (fragment and fragment[0] != "/"):
-            raise Unresolved(pointer, f"{shown} is no JSON pointer")
-        node: Any = self.root
-        found = "#"
-        for part in fragment.split("/")[1:]:
-            # As it is written first, so that a pointer of ours with a "%" in a key leads back to that key.
-            plain = part.replace("~1", "/").replace("~0", "~")
-            for token in (plain, unquote(part).replace("~1", "/").replace("~0", "~")):
-                if isinstance(node, dict) and token in node:
-                    node, found = node[token], f"{found}/{escape(token)}"
-                    break
-                if isinstance(node, list) and token.isascii() and token.isdigit() and int(token[:9]) < len(node):
-                    node, found = node[int(token)], f"{found}/{token}"
-                    break
-            else:
-                raise Unresolved(pointer, f"{shown} names nothing: there is no {json.dumps(plain)} in {found}")
-        return node, found
-
-    def operations(self) -> Iterator[RawOperation]:
-        """The operations under `paths` in the document's order. What is no operation is told in `problems`."""
-        if self._operations is None:
-            self._operations = list(self._read_paths())
-        return iter(self._operations)
-
-    def _read_paths(self) -> Iterator[RawOperation]:
-        templates: dict[str, str] = {}  # path without its parameter names → first path
-        taken: dict[tuple[str, str], str] = {}
-        for path, raw in self.root.get("paths", {}).items():
-            if path.startswith("x-"):
-                continue
-            pointer = f"#/paths/{escape(path)}"
-            item = self._path_item(raw, pointer)
-            if item is None:
-                continue
-            if not path.startswith("/"):
-                self._report(f'the path {_quote(path)} does not begin with "/"', pointer)
-            template = re.sub(r"\{[^{}]*\}", "{}", path)
-            same = templates.setdefault(template, path)
-            if same != path:
-                self._report(f"{_quote(path)} is the same path as {_quote(same)}: only parameter names differ", pointer)
-            for operation in self._item_operations(path, *item):
-                first = taken.setdefault((template, operation.method), path)
-                if first == path:
-                    yield operation
-                else:
-                    message = f"{operation.method} {path} is left out: {operation.method} {first} is the same operation"
-                    self._report(message, operation.pointer)
-
-    def _path_item(self, raw: Any, pointer: str) -> tuple[dict[str, Any], str, dict[str, str]] | None:
-        """The Path Item Object, its pointer, and the pointer of each of its members."""
-        try:
-            item, place = self.deref(raw, pointer)
-        except Unresolved as e:
-            self._report(f"the path is left out: {e.reason}", e.pointer)
-            return None
-        if not isinstance(item, dict):
-            self._report(f"the path is left out: its value is {_kind(item)}, not an object", place)
-            return None
-        places = {key: f"{place}/{escape(key)}" for key in item}
-        if item is not raw:
-            # Members beside `$ref` join those of the referenced item (OpenAPI 3.0 and 3.1, Path Item Object; where both
-            # have the same one the specification leaves it open, and what stands here wins).
-            beside = {key: value for key, value in raw.items() if key != "$ref"}
-            item = {**item, **beside}
-            places |= {key: f"{pointer}/{escape(key)}" for key in beside}
-        return item, place, places
-
-    def _item_operations(
-        self, path: str, item: dict[str, Any], place: str, places: dict[str, str]
-    ) -> Iterator[RawOperation]:
-        methods = METHODS | {"query"} if self.version.startswith("3.2") else METHODS
-        candidates: list[tuple[str, Any, str]] = []
-        for key, value in item.items():
-            if key in methods:
-                candidates.append((key.upper(), value, places[key]))
-            elif key == "additionalOperations" and self.version.startswith("3.2") and isinstance(value, dict):
-                candidates.extend((name, v, f"{places[key]}/{escape(name)}") for name, v in value.items())
-            elif key not in _ITEM_FIELDS and not key.startswith("x-"):
-                self._report(f"{_quote(key)} is neither a method nor another field of a path", places[key])
-        for method, node, pointer in candidates:
-            try:
-                operation, where = self.deref(node, pointer)
-            except Unresolved as e:
-                self._report(f"{method} {path} is left out: {e.reason}", e.pointer)
-                continue
-            if isinstance(operation, dict):
-                yield RawOperation(path, method, operation, where, item, place)
-            else:
-                self._report(f"{method} {path} is left out: it is {_kind(operation)}, not an object", where)
-
-    def _report(self, message: str, pointer: str) -> None:
-        self.problems.append(self.problem(message, pointer))

@@ -1,0 +1,18 @@
+"""The OpenAPI document: bytes (JSON or YAML, one file or several, OpenAPI 2.0 to 3.2) → `Spec`, with its places."""
+
+from mcpgen.spec.document import METHODS, RawOperation, Spec, load
+from mcpgen.spec.files import MAX_FILES, Unresolved
+from mcpgen.spec.source import MAX_ALIAS_NODES, MAX_BYTES, MAX_DEPTH, escape
+
+__all__ = [
+    "MAX_ALIAS_NODES",
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_FILES",
+    "METHODS",
+    "RawOperation",
+    "Spec",
+    "Unresolved",
+    "escape",
+    "load",
+]
