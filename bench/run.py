@@ -60,7 +60,8 @@ def first_list(command: list[str], env: dict[str, str], rounds: int = ROUNDS) ->
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **env}
         ) as process:
-            assert process.stdin and process.stdout
+            assert process.stdin is not None
+            assert process.stdout is not None
             for line in lines:
                 process.stdin.write(json.dumps(line).encode() + b"\n")
             process.stdin.flush()
@@ -145,9 +146,8 @@ def document(name: str, corpus: Path, work: Path, tool: str, arguments: dict[str
     command = [sys.executable, "-m", package, "--enable-write-tools"]
     ours = first_list(command, env)
     count = len(json.loads((out / package / "tools.json").read_text())["tools"])
-    print(
-        f"  first tools/list, {count} tools / bare server  {ours / bare:5.2f}   (at most 1.25; {ours:.2f} s, {bare:.2f} s)"
-    )
+    ratio = f"{ours / bare:5.2f}   (at most 1.25; {ours:.2f} s, {bare:.2f} s)"
+    print(f"  first tools/list, {count} tools / bare server  {ratio}")
     with ThreadingHTTPServer(("127.0.0.1", 0), Api) as api:
         threading.Thread(target=api.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{api.server_address[1]}"
@@ -157,9 +157,8 @@ def document(name: str, corpus: Path, work: Path, tool: str, arguments: dict[str
         http = upstream_alone(url + "/x")
         api.shutdown()
     added = (usual - floor - http) * 1000
-    print(
-        f"  tools/call {usual * 1000:.2f} ms; SDK alone {floor * 1000:.2f} ms, HTTP alone {http * 1000:.2f} ms: added {added:.2f} ms (at most 1)"
-    )
+    floors = f"SDK alone {floor * 1000:.2f} ms, HTTP alone {http * 1000:.2f} ms"
+    print(f"  tools/call {usual * 1000:.2f} ms; {floors}: added {added:.2f} ms (at most 1)")
     print(f"  first call after start {(first - second) * 1000:.0f} ms more than the second   (at most 150)")
 
 

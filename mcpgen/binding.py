@@ -69,13 +69,16 @@ class Body:
 class Binder:
     """Reads requests; what it has to say about the document on the way goes to `notes`."""
 
-    def __init__(
-        self, spec: Spec, schemas: Schemas, placements: Collection[tuple[str, str]], notes: list[Problem]
-    ) -> None:
-        self._spec, self._schemas, self._placements, self._notes = spec, schemas, placements, notes
+    def __init__(self, spec: Spec, schemas: Schemas, notes: list[Problem]) -> None:
+        self._spec, self._schemas, self._notes = spec, schemas, notes
 
-    def parameters(self, raw: RawOperation) -> tuple[list[Draft], tuple[tuple[str, str], ...]]:
-        """Return the arguments that the parameters of an operation stand for, and its constant headers."""
+    def parameters(
+        self, raw: RawOperation, credentials: Collection[tuple[str, str]]
+    ) -> tuple[list[Draft], tuple[tuple[str, str], ...]]:
+        """Return the arguments that the parameters of an operation stand for, and its constant headers.
+
+        `credentials` are the places (place, lower-case name) that the operation's credentials take.
+        """
         found: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
         for holder, pointer in ((raw.item, raw.item_pointer), (raw.node, raw.pointer)):
             stated = holder.get("parameters")
@@ -95,7 +98,7 @@ class Binder:
                 if name.lower() == "accept" and (value := self._constant(node, at)):
                     headers.append(("Accept", value))
                 continue
-            if (place, name.lower()) in self._placements:
+            if (place, name.lower()) in credentials:
                 continue
             if place == "header" and name.lower() in _NOT_SENDABLE:
                 message = f"the header `{name}` is the connection's own; it is no argument"
@@ -342,7 +345,9 @@ class Binder:
         text = media_type.startswith("text/") or media_type.endswith(
             ("xml", "yaml", "ndjson", "jsonl", "csv", "json-seq")
         )
-        binary = not text and shape.format != "byte" and not (shape.type == "string" and shape.format in ("", "base64"))
+        media = media_type.startswith(("image/", "audio/", "video/", "application/octet-stream"))
+        textual = shape.format == "byte" or (shape.type == "string" and shape.format in ("", "base64") and not media)
+        binary = not text and not textual
         about = site.description or shape.description or f"The request body, of type {media_type}."
         if binary:
             about = f"{about} {_FILE_HINT}"
@@ -378,31 +383,27 @@ _PREFERENCE = (
     lambda m: m.startswith("multipart/"),
     lambda m: m.startswith("text/") or m.endswith(("+xml", "/xml", "yaml", "ndjson")),
 )
-"""What a model writes best comes first; the order of the document decides among equals."""
+"""What a model writes best comes first; the alphabet decides among equals, as no order of the document may."""
 
 
 def _best(media_types: list[str]) -> str:
     """Return the media type to send."""
     for fits in _PREFERENCE:
-        for media_type in media_types:
+        for media_type in sorted(media_types):
             if fits(_base_type(media_type)):
                 return media_type
-    return media_types[0]
+    return min(media_types)
 
 
 def _sendable(media_type: str, shape: Shape) -> str:
-    """Return a media type that can be sent for a range such as `*/*`."""
+    """Return a media type that can be sent for a range such as `*/*`; `image/*` stays, the file says which."""
     if "*" not in media_type:
         return media_type
     if media_type.startswith("text/"):
         return "text/plain"
-    if media_type not in ("*/*", "application/*") or _is_binary(shape):
-        return (
-            media_type.replace("*", "octet-stream", 1)
-            if media_type.startswith("application/")
-            else "application/octet-stream"
-        )
-    return "application/json"
+    if media_type not in ("*/*", "application/*"):
+        return media_type
+    return "application/octet-stream" if _is_binary(shape) else "application/json"
 
 
 def _is_binary(shape: Shape) -> bool:

@@ -11,7 +11,7 @@ import keyword
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -72,7 +72,7 @@ _FIELD_RESERVED = (
 
 def ascii_of(text: str) -> str:
     """Return `text` in ASCII: accents are dropped (NFKD), other scripts vanish."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
 
 
 def digest(text: str, length: int = 6) -> str:
@@ -152,14 +152,14 @@ def argument_key(wire: str) -> str:
     return text if len(text) <= 64 else f"{text[:57]}_{digest(wire)}"
 
 
-def field_name(key: str) -> str:
-    """Return the Python attribute for a property key: an identifier that pydantic and Python leave alone."""
+def field_name(key: str, taken: Container[str] = ()) -> str:
+    """Return the Python attribute for a property key: an identifier that pydantic, Python and `taken` leave alone."""
     name = re.sub(r"\W", "_", ascii_of(key)).lstrip("_")
     if not name or not name.strip("_"):
         name = f"field_{digest(key)}"
     if not name[0].isalpha():
         name = f"field_{name}"
-    if name in _FIELD_RESERVED or name.startswith("model_") or keyword.issoftkeyword(name):
+    if name in _FIELD_RESERVED or name in taken or name.startswith("model_") or keyword.issoftkeyword(name):
         name += "_"
     return name
 

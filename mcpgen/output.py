@@ -119,22 +119,33 @@ def write(folder: Path, files: Mapping[str, str], inputs: str, *, force: bool = 
     return differences
 
 
+def _discard(pending: Iterable[tuple[Path, Path]]) -> None:
+    for beside, _ in pending:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
 class _HalfWritten(OSError):
     """The disk refused a rename after others had been made."""
 
 
+def _same(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
 def _refuse_hand_edits(folder: Path, files: Mapping[str, str], manifest: Manifest | None) -> None:
+    ours = manifest.files if manifest else {}
+    foreign = [n for n in sorted(files) if n not in ours and (folder / n).exists() and not _same(folder / n, files[n])]
+    if foreign:
+        hint = "choose an empty folder, or say --force to replace it"
+        message = "the file is in the way, and mcpgen did not write it"
+        raise Rejected(Problem(message, hint=hint, file=str(folder / n)) for n in foreign[:20])
     if manifest is None:
-        foreign = [n for n in sorted(files) if (folder / n).exists() and (folder / n).read_bytes() != files[n].encode()]
-        if foreign:
-            hint = "choose an empty folder, or say --force to replace it"
-            message = "the file is in the way, and mcpgen did not write it"
-            raise Rejected(Problem(message, hint=hint, file=str(folder / n)) for n in foreign[:20])
         return
     edited = [
         d.path
         for d in _edited(folder, manifest)
-        if d.kind == "edited" and (d.path not in files or (folder / d.path).read_bytes() != files[d.path].encode())
+        if d.kind == "edited" and not (d.path in files and _same(folder / d.path, files[d.path]))
     ]
     if edited:
         hint = "move the change into mcpgen.toml or the document, or say --force to drop it"
@@ -143,11 +154,11 @@ def _refuse_hand_edits(folder: Path, files: Mapping[str, str], manifest: Manifes
 
 
 def _replace(folder: Path, texts: Mapping[str, str], stale: Iterable[str]) -> None:
-    """Write all texts beside their targets, then move them into place, then remove what is stale."""
+    """Write all texts beside their targets, then move them into place, the manifest last, and remove what is stale."""
     pending: list[tuple[Path, Path]] = []
     made: list[Path] = []
     try:
-        for name, text in sorted(texts.items()):
+        for name, text in sorted(texts.items(), key=lambda item: (item[0] == MANIFEST, item[0])):
             target = folder / name
             for parent in reversed([p for p in target.parents if not p.exists()]):
                 parent.mkdir()
@@ -156,18 +167,13 @@ def _replace(folder: Path, texts: Mapping[str, str], stale: Iterable[str]) -> No
             pending.append((beside, target))
             beside.write_bytes(text.encode())
     except OSError:
-        for beside, _ in pending:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
+        _discard(pending)
         for parent in reversed(made):
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
     done = 0
     try:
-        for beside, target in pending:
-            beside.replace(target)
-            done += 1
         for name in stale:
             (folder / name).unlink(missing_ok=True)
             done += 1
@@ -175,7 +181,11 @@ def _replace(folder: Path, texts: Mapping[str, str], stale: Iterable[str]) -> No
                 if parent == folder or not parent.is_dir() or any(parent.iterdir()):
                     break
                 parent.rmdir()
+        for beside, target in pending:
+            beside.replace(target)
+            done += 1
     except OSError as error:
+        _discard(pending)
         if done:
             raise _HalfWritten(error.errno, error.strerror, error.filename) from error
         raise

@@ -89,7 +89,7 @@ class _Planner:
         self._left_out: list[LeftOut] = []
         self._wrong: list[Problem] = []
         self._definitions: dict[tuple[Key, bool], tuple[dict[str, Any], int]] = {}
-        self._binder = Binder(spec, self._schemas, self._access.placements, self._notes)
+        self._binder = Binder(spec, self._schemas, self._notes)
         self._tags = _tags(spec.root.get("tags"))
 
     # -- the whole ------------------------------
@@ -107,6 +107,8 @@ class _Planner:
                 sketches.append(sketch)
         tools = self._tools(sketches)
         self._check_arguments(sketches)
+        if self._config.strict:
+            self._wrong += self._spec.problems
         if self._wrong:
             raise Rejected(self._located(self._wrong))
         self._progress("writing models")
@@ -132,7 +134,7 @@ class _Planner:
             variables=self._access.variables(needs),
             first_choice=next((a for need in (default, *sorted(needs)) for a in need if a), ()),
             tags=tuple(sorted(Counter(t for o in operations for t in _tag_names(o)).items())),
-            left_out=tuple(self._left_out),
+            left_out=tuple(sorted(self._left_out, key=lambda o: (o.path, o.method))),
             notes=tuple(self._located([*self._spec.problems, *self._notes, *self._access.problems])),
             registry_name=self._config.registry_name,
         )
@@ -237,7 +239,7 @@ class _Planner:
         requirements, reason = self._access.requirements(node.get("security", self._spec.root.get("security")))
         if reason:
             raise Defect(f"{raw.pointer}/security" if "security" in node else "#/security", reason)
-        parameters, headers = self._binder.parameters(raw)
+        parameters, headers = self._binder.parameters(raw, self._access.placements(requirements))
         body = self._binder.body(raw)
         server = ""
         for holder, pointer in ((node, raw.pointer), (raw.item, raw.item_pointer)):
@@ -276,6 +278,7 @@ class _Planner:
 
     def _tools(self, sketches: list[_Sketch]) -> list[Tool]:
         by_pointer = {s.raw.pointer: s for s in sketches}
+        self._area_names = {s.area for s in sketches}
         wanted, fixed = {}, {}
         for pointer, sketch in by_pointer.items():
             if sketch.config.name:
@@ -292,6 +295,11 @@ class _Planner:
         for pointer in doubled:
             key = f"tools.{by_pointer[pointer].label}.name"
             self._wrong.append(self._config.problem(key, f"two tools are called {fixed[pointer]!r}"))
+
+        for pointer in (p for p, n in wanted.items() if n in fixed.values()):
+            key = f"tools.{next(by_pointer[p].label for p, n in fixed.items() if n == wanted[pointer])}.name"
+            message = f"{wanted[pointer]!r} is the name of the tool for {by_pointer[pointer].label}"
+            self._wrong.append(self._config.problem(key, message, "choose another, or name that tool too"))
 
         def ladder(pointer: str) -> Iterator[str]:
             sketch = by_pointer[pointer]
@@ -327,7 +335,7 @@ class _Planner:
             for d in (*sketch.drafts, *sketch.body.drafts)
             if d.wire not in hidden and argument_key(d.wire) not in hidden
         ]
-        drafts.sort(key=lambda d: (rank[d.place], d.wire))
+        drafts.sort(key=lambda d: (rank[d.place], argument_key(d.wire) != d.wire, d.wire))
         keys: dict[str, str] = {}
         settled = []
         for draft in drafts:
@@ -342,14 +350,14 @@ class _Planner:
                     break
             keys[key.lower()] = draft.wire
             settled.append((key, draft))
-        return settled
+        return sorted(settled, key=lambda item: (rank[item[1].place], item[1].wire))
 
     def _name_models(self, sketches: Mapping[str, _Sketch], classes: Mapping[str, str]) -> dict[Key, str]:
         """Name every nested object that a tool's arguments lead to, after its place in the document."""
         roots = [
             p for settled in self._arguments.values() for _, d in settled if not d.type_source for p in self._roots(d)
         ]
-        reached = self._schemas.reachable(roots)
+        reached = self._schemas.reachable(roots, typed_only=True)
         keys = [k for k in reached if sch.needs_class(self._schemas, k)]
         places = _PlaceNames(self._spec, classes)
         wanted = {k: places.name(k) for k in keys}
@@ -377,7 +385,8 @@ class _Planner:
         settled = self._arguments[sketch.raw.pointer]
         described = [(k, self._worded(sketch, k, d)) for k, d in settled]
         input_schema = self._input_schema(name, described)
-        fields = settle({k: field_name(k) for k, _ in described}, lambda k: ())
+        taken = {*_TAKEN, *self._model_names.values()}  # a field hides what stands in annotations under its name
+        fields = settle({k: field_name(k, taken) for k, _ in described}, lambda k: ())
         arguments = [self._argument(k, fields[k], d, input_schema["properties"][k]) for k, d in described]
         used = " ".join(a.type_source for a in arguments)
         node, raw = sketch.raw.node, sketch.raw
@@ -526,14 +535,14 @@ class _Planner:
         homes: dict[str, str] = {}
         for name, members in sorted(groups.items()):
             direct = [Place(by_name[m]) for t in members for m in t.models]
-            for key in self._schemas.reachable(direct):
+            for key in self._schemas.reachable(direct, typed_only=True):
                 if model := self._model_names.get(key):
                     homes[model] = "shared" if homes.get(model, name) != name else name
         classes = sch.model_classes(self._schemas, {k: n for k, n in self._model_names.items() if n in homes})
-        about = {_module(t): (t, d) for t, d in sorted(self._tags.items())}
+        about = {_module(t): (t, self._tags.get(t, "")) for t in sorted({*self._tags, *self._area_names}, reverse=True)}
         areas = []
         for name, members in sorted(groups.items()):
-            title, text = about.get(name, (title_of(members[0].area), ""))
+            title, text = about[name]
             imports = self._imports(members, homes)
             ordered = tuple(sorted(members, key=lambda t: t.name))
             title = clean(title, 80).replace("\n", " ")

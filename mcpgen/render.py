@@ -80,7 +80,7 @@ def _placed(plan: Plan, environment: jinja2.Environment, root: Path) -> Iterator
 
 def _contract(plan: Plan) -> str:
     """Return `tools.json`: the exact entries of `tools/list`, laid out so that a change is a line."""
-    entries = [json.dumps(t.entry(), ensure_ascii=False, indent=1) for t in plan.tools]
+    entries = [_visible(json.dumps(t.entry(), ensure_ascii=False, indent=1)) for t in plan.tools]
     return '{"tools": [\n' + ",\n".join(entries) + "\n]}\n"
 
 
@@ -122,7 +122,12 @@ def _left_out(plan: Plan) -> list[dict[str, str]]:
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    return _visible(json.dumps(value, ensure_ascii=False, indent=2)) + "\n"
+
+
+def _visible(text: str) -> str:
+    """Return JSON in which a reviewer sees every character: what does not print, or turns the line, is escaped."""
+    return re.sub(r"[^\x00-\x7f]", lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text)
 
 
 _MARKUP = str.maketrans({c: "\\" + c for c in "\\`*_[]#|~!"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})

@@ -35,8 +35,7 @@ class Access:
         self.credentials: dict[str, Credential] = {}
         self.unsupported: dict[str, str] = {}
         """Security schemes that the server cannot serve, with the reason."""
-        self.placements: set[tuple[str, str]] = {("header", "authorization")}
-        """Where credentials go (place, lower-case name): such parameters are never arguments."""
+        self._placements: dict[str, tuple[str, str]] = {}
         self._spec, self._config, self._prefix = spec, config, prefix
         self._urls: dict[str, str] = {}
         self._variables: dict[str, Variable] = {}
@@ -168,7 +167,7 @@ class Access:
         variables = tuple(Variable(n, about, required=True, secret=True) for n in names)
         said = f"sent in the {place} {header}"
         self.credentials[name] = Credential(name, place, said, source, variables, (("value", value),))
-        self.placements.add((place, header.lower()))
+        self._placements[name] = (place, header.lower())
 
     def requirements(self, stated: Any) -> tuple[Requirements, str]:
         """Return an OR of ANDs of scheme names, and why the operation cannot be called (empty when it can)."""
@@ -188,6 +187,10 @@ class Access:
             reason = reason or f"it needs the credential `{name}`: {known}"
         unique = tuple(dict.fromkeys(alternatives))
         return unique, "" if unique else reason
+
+    def placements(self, requirements: Requirements) -> set[tuple[str, str]]:
+        """Return where credentials go (place, lower-case name): parameters there are no arguments."""
+        return {self._placements[n] for alternative in requirements for n in alternative if n in self._placements}
 
     def variables(self, needs: Collection[Requirements]) -> tuple[Variable, ...]:
         """Return every variable that the server reads; `needs` are the requirements of its tools.

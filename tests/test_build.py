@@ -537,7 +537,21 @@ def test_generated_tests_pass(servers: dict[str, tuple[Plan, dict[str, str]]], t
 # --- the house --------------------------------------------------------------------------------------------------------
 
 ORDER = [
-    *("problems", "config", "spec.source", "spec.files", "spec.swagger", "spec.document", "spec", "names", "plan", "schemas.shapes", "schemas.publish", "schemas.models", "schemas"),
+    *(
+        "problems",
+        "config",
+        "spec.source",
+        "spec.files",
+        "spec.swagger",
+        "spec.document",
+        "spec",
+        "names",
+        "plan",
+        "schemas.shapes",
+        "schemas.publish",
+        "schemas.models",
+        "schemas",
+    ),
     *(
         "annotations",
         "upstream",

@@ -146,11 +146,12 @@ def _definition(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> tup
         if schemas.at(place.key).nullable and wire not in shape.required:
             property_["x-null"] = True
         properties[wire] = property_
-    fields = settle({w: field_name(w) for w in properties}, lambda w: ())
+    taken = {*names.values(), *_TYPING, *_PYDANTIC, "BaseModel", "Model"}
+    fields = settle({w: field_name(w, taken) for w in properties}, lambda w: ())
     out: dict[str, Any] = {"type": "object", "properties": properties}
     if required := sorted(r for r in shape.required if r in properties):
         out["required"] = required
-    if shape.extra is False:
+    if shape.extra is False and "patternProperties" not in shape.rest:
         out["additionalProperties"] = False
     return out, fields
 

@@ -89,8 +89,7 @@ class _Publisher:
                 return {"type": "array", "items": items, "description": again}
             if shape.type == "union":
                 ends = [m for m in shape.members if not (isinstance(m, Place) and self._leads_back(m))]
-                kind = "oneOf" if shape.exclusive else "anyOf"
-                return {kind: [self.of(m) for m in ends], "description": again} if ends else {"description": again}
+                return {"anyOf": [*(self.of(m) for m in ends), {"type": "object", "description": again}]}
             return self._cut_object(shape) if shape.type == "object" else {"description": again}
         finally:
             self._cutting.pop()
@@ -135,7 +134,7 @@ class _Publisher:
         out: dict[str, Any] = {}
         if shape.type == "union":
             members = [self.of(m) for m in shape.members]
-            out["oneOf" if shape.exclusive else "anyOf"] = members
+            out |= members[0] if len(members) == 1 else {"oneOf" if shape.exclusive else "anyOf": members}
         elif shape.enum is not None:
             if shape.type:
                 out["type"] = shape.type

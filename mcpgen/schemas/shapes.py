@@ -204,7 +204,10 @@ class Schemas:
         note = default = None
         if isinstance(node, dict):
             note, default = node.get("description"), node.get("default")
-        return Place(self._key(pointer, node), note if isinstance(note, str) else "", default)
+        words = note if isinstance(note, str) else ""
+        if isinstance(node, dict) and node.get("deprecated") is True:
+            words = f"[DEPRECATED] {words}".rstrip()
+        return Place(self._key(pointer, node), words, default)
 
     def anything(self, pointer: str) -> Place:
         """Return the place of a schema that is not there: it admits everything."""
@@ -453,7 +456,9 @@ class Schemas:
             if isinstance(node.get("required"), list):
                 required |= {r for r in node["required"] if isinstance(r, str) and r not in read_only}
             more = node.get("additionalProperties", node.get("unevaluatedProperties", True))
-            if more is False and not isinstance(node.get("patternProperties"), dict):
+            if more is False and isinstance(node.get("patternProperties"), dict):
+                shape.extra = False  # what the patterns admit is for the check of the published schema
+            elif more is False:
                 closed.append((at, names))
             elif isinstance(more, dict) and more:
                 where = "additionalProperties" if "additionalProperties" in node else "unevaluatedProperties"
@@ -563,12 +568,14 @@ class Schemas:
             members = []
             for name in real:
                 one = replace(shape, type=name, nullable=False, description="", default=None)
+                one.rest = {k: v for k, v in shape.rest.items() if k not in ("allOf", "not", "if", "then", "else")}
                 one.limits = {k: v for k, v in shape.limits.items() if k in _SCALAR_KEYWORDS.get(name, ())}
                 if name != "object":
                     one = replace(one, properties={}, required=frozenset(), extra=True, rest={})
                 members.append(one)
             whole = Shape(shape.key, "union", shape.nullable, shape.description, shape.default)
-            return replace(whole, members=tuple(members))
+            general = {k: v for k, v in shape.rest.items() if k in ("allOf", "not", "if", "then", "else")}
+            return replace(whole, members=tuple(members), rest=general)
         shape.type = "number" if len(real) > 1 else real[0] if real else ""
         shape.limits = {k: v for k, v in shape.limits.items() if k in _SCALAR_KEYWORDS.get(shape.type, ())}
         if shape.type == "integer":
@@ -594,7 +601,7 @@ class Schemas:
         for _, branches in unions:
             rows = [row + self.place(b).key for row in rows for b in branches]
         members: list[Shape | Place] = []
-        nullable = base.nullable and not loose
+        nullable = base.nullable
         failure: Contradiction | None = None
         kept: set[Key] = set()
         for row in rows:
@@ -621,7 +628,7 @@ class Schemas:
             if nullable:
                 return Shape(key, "null", description=base.description)
             raise failure or Contradiction(unions[0][1][0], "none of its branches can be satisfied")
-        if len(members) == 1 and isinstance(members[0], Place):
+        if len(members) == 1 and isinstance(members[0], Place) and not self.at(members[0].key).is_class:
             only = self.at(members[0].key)
             return replace(
                 only,
@@ -705,8 +712,11 @@ class Schemas:
             else:
                 yield from self.children(member)
 
-    def reachable(self, places: Iterable[Place]) -> dict[Key, Shape]:
-        """Return every shape that `places` lead to, themselves included. Errors: `Defect`."""
+    def reachable(self, places: Iterable[Place], *, typed_only: bool = False) -> dict[Key, Shape]:
+        """Return every shape that `places` lead to, themselves included. Errors: `Defect`.
+
+        `typed_only` leaves out those that only keywords lead to which Python's types do not know.
+        """
         found: dict[Key, Shape] = {}
         todo = list(places)
         while todo:
@@ -715,7 +725,8 @@ class Schemas:
                 shape = self.at(place.key)
                 found[place.key] = shape
                 todo += self.children(shape)
-                todo += _places(shape.rest)
+                if not typed_only:
+                    todo += _places(shape.rest)
         return found
 
 

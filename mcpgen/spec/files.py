@@ -100,7 +100,8 @@ class Files:
         self._fatal: list[Problem] = []
         self._refused: set[tuple[str, str]] = set()  # (file, what it refers to) that was told already
         self._names: dict[tuple[str, str], str] = {}
-        self._targets: dict[tuple[str, str], tuple[Any, str] | str] = {}  # (file, `$ref`) → its target, or why none
+        # File, `$ref`, whether it is canonical → its target, or why there is none.
+        self._targets: dict[tuple[str, str, bool], tuple[Any, str] | str] = {}
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -159,21 +160,22 @@ class Files:
         """
         if not (isinstance(node, dict) and "$ref" in node):
             return node, pointer
-        seen: dict[tuple[str, str], None] = {}
+        seen: dict[tuple[str, str, bool], None] = {}
         end: tuple[Any, str] | str = node, pointer
         while isinstance(end, tuple) and isinstance(end[0], dict) and "$ref" in end[0]:
             target, at = end[0]["$ref"], end[1]
-            base = "\0" if isinstance(target, Canonical) else self._file_of(at)
+            canonical = isinstance(target, Canonical)
+            key = "" if canonical else self._file_of(at), target, canonical
             if not isinstance(target, str):
                 end = f"$ref is {kind(target)}, not a text"
-            elif (base, target) in seen:
+            elif key in seen:
                 end = f"{quote(target)} leads back to itself"
-            elif (base, target) in self._targets:
-                end = self._targets[base, target]
+            elif key in self._targets:
+                end = self._targets[key]
             else:
-                seen[base, target] = None
+                seen[key] = None
                 try:
-                    end = self._find(target, base, written=base != "\0")
+                    end = self._find(target, key[0], written=not canonical)
                 except Unresolved as e:
                     end = e.reason
             if isinstance(end, str):
@@ -193,7 +195,7 @@ class Files:
         """What `target` leads to: a canonical pointer, or a reference that is `written` in the file called `base`."""
         file, mark, fragment = target.partition("#")
         shown = quote(target)
-        name = file if file in self._sources else self._name(file, base) if file else base
+        name = base if not file else self._name(file, base) if written or file not in self._sources else file
         if name not in self._sources:
             why = self._absent.get(name)
             reason = f"{shown} names nothing: {why}" if why else f"{shown} is not in this document"

@@ -10,7 +10,7 @@ Sources: OpenAPI 2.0 ("Swagger RESTful API Documentation Specification"), OpenAP
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcpgen.spec.files import Canonical, Files, Unresolved, moved
+from mcpgen.spec.files import Canonical, Files, Moves, Unresolved, moved
 from mcpgen.spec.source import escape, quote
 
 DIALECT: Final = "3.0.4"
@@ -69,7 +69,9 @@ class _Converter:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._root: dict[str, Any] = files.document.root
-        # Nothing that a reference may lead to changes before all of them were followed.
+        # Nothing that a reference may lead to changes before all of them were followed; nor do the tables of `files`.
+        self._converted: Moves = {}
+        self._renamed: Moves = {}
         self._changes: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._references: list[tuple[dict[str, Any], str]] = []
         self._schemas: list[tuple[str, str]] = []
@@ -78,8 +80,8 @@ class _Converter:
     def run(self) -> None:
         files, root = self._files, self._root
         for old, new in _SECTIONS.items():
-            files.converted[f"#/components/{new}"] = f"#/{old}", 0
-            files.renamed[f"#/{old}"] = f"#/components/{new}", 0
+            self._converted[f"#/components/{new}"] = f"#/{old}", 0
+            self._renamed[f"#/{old}"] = f"#/components/{new}", 0
         for path, raw in root["paths"].items():
             if not path.startswith("x-"):
                 self._path(path, raw, f"#/paths/{escape(path)}")
@@ -87,17 +89,18 @@ class _Converter:
         for node, change in self._changes:
             node |= change
         for node, pointer in self._references:
-            node["$ref"] = Canonical(moved(files.renamed, pointer))
+            node["$ref"] = Canonical(moved(self._renamed, pointer))
         for pointer, written in self._schemas:
-            files.converted[moved(files.renamed, pointer) + "/schema"] = written, 0
+            self._converted[moved(self._renamed, pointer) + "/schema"] = written, 0
         converted = {"openapi": DIALECT, **{k: v for k, v in root.items() if k not in _GONE}}
         if servers := self._servers(root.get("schemes")):
             converted["servers"] = servers
             at = next((k for k in ("host", "basePath", "schemes") if k in root), "swagger")
-            files.converted["#/servers"] = f"#/{at}", -1
+            self._converted["#/servers"] = f"#/{at}", -1
         converted["components"] = components
-        files.converted["#/openapi"] = "#/swagger", 0
+        self._converted["#/openapi"] = "#/swagger", 0
         files.document.root = converted
+        files.converted, files.renamed = self._converted, self._renamed
         files.forget()
 
     def _follow(self, node: Any, pointer: str) -> tuple[Any, str] | None:
@@ -146,7 +149,7 @@ class _Converter:
         here = self._servers(node.get("schemes"))
         if here and isinstance(node.get("schemes"), list) and here[:1] != self._servers(self._root.get("schemes"))[:1]:
             change["servers"] = here
-            self._files.converted[f"{at}/servers"] = f"{at}/schemes", -1
+            self._converted[f"{at}/servers"] = f"{at}/schemes", -1
         self._changes.append((node, change))
 
     def _entries(self, stated: Any, at: str) -> list[_Entry]:
@@ -170,8 +173,8 @@ class _Converter:
         kept = [e for e in entries if not e.leaves]
         for index, entry in enumerate(kept):
             if entry.place != f"{at}/{index}":
-                self._files.converted[f"{at}/{index}"] = entry.place, 0
-                self._files.renamed[entry.place] = f"{at}/{index}", 0
+                self._converted[f"{at}/{index}"] = entry.place, 0
+                self._renamed[entry.place] = f"{at}/{index}", 0
         return {"parameters": [e.raw for e in kept]}
 
     def _contradictions(self, label: str, first: _Entry, others: list[_Entry]) -> None:
@@ -192,14 +195,14 @@ class _Converter:
     # -- bodies ------------------------------
 
     def _body(self, entry: _Entry, consumes: list[str], at: str) -> dict[str, Any]:
-        node, files = entry.node, self._files
+        node = entry.node
         types = consumes or [_JSON]
         media: dict[str, Any] = {}
         if "schema" in node:
             media["schema"] = self._shared(node["schema"], f"{entry.pointer}/schema", entry.pointer != entry.place)
-        files.converted[f"{at}/requestBody"] = entry.pointer, 0
-        files.converted[f"{at}/requestBody/content"] = entry.pointer, 1
-        files.renamed.setdefault(entry.place, (f"{at}/requestBody/content/{escape(types[0])}", 0))
+        self._converted[f"{at}/requestBody"] = entry.pointer, 0
+        self._converted[f"{at}/requestBody/content"] = entry.pointer, 1
+        self._renamed.setdefault(entry.place, (f"{at}/requestBody/content/{escape(types[0])}", 0))
         body: dict[str, Any] = {"content": dict.fromkeys(types, media)}
         if isinstance(node.get("description"), str):
             body["description"] = node["description"]
@@ -208,7 +211,6 @@ class _Converter:
         return body
 
     def _form(self, fields: list[_Entry], consumes: list[str], at: str) -> dict[str, Any]:
-        files = self._files
         has_file = any(e.node.get("type") == "file" for e in fields)
         types = [t for t in consumes if t.split(";")[0].strip().lower() in (_URLENCODED, _MULTIPART)]
         multipart = [t for t in types if "multipart" in t.lower()]
@@ -217,7 +219,7 @@ class _Converter:
         types = types or [_URLENCODED]
         schema: dict[str, Any] = {"type": "object", "properties": {}}
         encoding: dict[str, Any] = {}
-        files.converted[f"{at}/requestBody"] = f"{at}/parameters", -1
+        self._converted[f"{at}/requestBody"] = f"{at}/parameters", -1
         for field in fields:
             property_ = _schema(field.node)
             if isinstance(field.node.get("description"), str):
@@ -226,9 +228,9 @@ class _Converter:
             name = escape(field.name)
             for media_type in types:
                 content = f"{at}/requestBody/content/{escape(media_type)}"
-                files.converted[f"{content}/schema/properties/{name}"] = field.pointer, 0
-                files.converted[f"{content}/encoding/{name}"] = f"{field.pointer}/collectionFormat", -1
-                files.renamed.setdefault(field.place, (f"{content}/schema/properties/{name}", 0))
+                self._converted[f"{content}/schema/properties/{name}"] = field.pointer, 0
+                self._converted[f"{content}/encoding/{name}"] = f"{field.pointer}/collectionFormat", -1
+                self._renamed.setdefault(field.place, (f"{content}/schema/properties/{name}", 0))
             if style := _style(field.node, "formData"):
                 encoding[field.name] = style
         if required := [e.name for e in fields if e.node.get("required") is True]:
@@ -258,8 +260,8 @@ class _Converter:
                 if content:
                     responses[code] = {**node, "content": content}
                     if pointer != place:
-                        self._files.converted[place] = pointer, 0
-                    self._files.converted[f"{place}/content"] = pointer, 1
+                        self._converted[place] = pointer, 0
+                    self._converted[f"{place}/content"] = pointer, 1
         return responses
 
     def _content(self, node: dict[str, Any], produces: list[str], at: str, elsewhere: bool) -> dict[str, Any]:
@@ -296,7 +298,7 @@ class _Converter:
             at = f"#/responses/{escape(name)}"
             if content := self._content(node, self._types({}, "produces"), at, elsewhere=False):
                 self._changes.append((node, {"content": content}))
-                self._files.converted[f"#/components/responses/{escape(name)}/content"] = at, 1
+                self._converted[f"#/components/responses/{escape(name)}/content"] = at, 1
         if isinstance(root.get("securityDefinitions"), dict):
             schemes = _objects(root["securityDefinitions"])
             components["securitySchemes"] = root["securityDefinitions"] | {n: _scheme(s) for n, s in schemes}

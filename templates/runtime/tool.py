@@ -11,6 +11,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -421,10 +422,15 @@ def _needs_schema_check(schema: Any, inside: bool = False) -> bool:
         return True
     if "anyOf" in schema and not {"type", "properties", "required", "additionalProperties"}.isdisjoint(schema):
         return True  # alternatives on top of an object; anyOf alone is a union in the class
-    # An enumeration of objects has no class; and for pydantic's Literal[1] the value true is a 1.
+    # An enumeration of objects or fractions has no class; and for pydantic's Literal[1] the value true is a 1.
     for value in [*schema.get("enum", ()), schema.get("const", "")]:
-        if isinstance(value, (dict, list)) or (isinstance(value, (int, float)) and value in (0, 1)):
+        if isinstance(value, (dict, list, float)) or (isinstance(value, int) and value in (0, 1)):
             return True
+    properties, extra = schema.get("properties", {}), schema.get("additionalProperties")
+    if (isinstance(extra, dict) and properties) or (extra is False and not properties):
+        return True
+    if not set(schema.get("required", ())) <= properties.keys():
+        return True
     inner = [schema.get("items"), schema.get("additionalProperties"), *schema.get("anyOf", ())]
     named = [value for key in _SCHEMA_MAPS for value in schema.get(key, {}).values()]
     return any(_needs_schema_check(value, True) for value in inner) or any(map(_needs_schema_check, named))
@@ -488,8 +494,10 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
         return judged
 
     def multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Any:
-        if isinstance(step, int):  # binary fractions: 0.3 is no multiple of 0.1
-            yield from standard["multipleOf"](validator, step, instance, schema) or ()
+        # As decimals: in binary 0.3 is no multiple of 0.1.
+        number = isinstance(instance, (int, float)) and not isinstance(instance, bool)
+        if number and Decimal(str(instance)) % Decimal(str(step)):
+            yield jsonschema.ValidationError(f"{show(instance)} is not a multiple of {step}")
 
     checker = jsonschema.validators.extend(
         jsonschema.Draft202012Validator,

@@ -56,8 +56,10 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
     variables: dict[str, str] = {}
     body = _Body(operation)
     problems: list[str] = []
-    for key, marker in bindings:
+    bindings = tuple(bindings)
+    for _, marker in bindings:
         body.expect(marker)
+    for key, marker in bindings:
         if key not in arguments:
             continue
         value = arguments[key]

@@ -92,8 +92,12 @@ class ToolServer:
         if params is not None and params.cursor:
             raise MCPError(code=t.INVALID_PARAMS, message="unknown cursor: the list of tools has one page")
         if self._prepared is None:  # while the model reads the list, not while it waits for its first call
-            self._prepared = asyncio.get_running_loop().run_in_executor(None, self._client.prepare)
+            self._prepared = asyncio.get_running_loop().run_in_executor(None, self._prepare)
         return self._listing
+
+    def _prepare(self) -> None:
+        self._client.prepare()
+        importlib.import_module("jsonschema")  # what checks the keywords that no class can say
 
     async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
         """The result of a tool. Whatever goes wrong becomes a result that the model can act on.

@@ -11,6 +11,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -407,29 +408,51 @@ _BEYOND_PYDANTIC = {
 _SCHEMA_MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
 
 
-def _needs_schema_check(schema: Any) -> bool:
-    """Whether the published schema says something that the class cannot."""
+_LIMITS = {"maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "multipleOf", "pattern"}
+
+
+def _needs_schema_check(schema: Any, inside: bool = False) -> bool:
+    """Whether the published schema says something that the class does not.
+
+    `inside` a list, a map or a union the class knows types, but no limits.
+    """
     if not isinstance(schema, dict):
         return False
-    if not _BEYOND_PYDANTIC.isdisjoint(schema):
+    if not _BEYOND_PYDANTIC.isdisjoint(schema) or (inside and not _LIMITS.isdisjoint(schema)):
         return True
     if "anyOf" in schema and not {"type", "properties", "required", "additionalProperties"}.isdisjoint(schema):
         return True  # alternatives on top of an object; anyOf alone is a union in the class
-    # An enumeration of objects has no class; and for pydantic's Literal[1] the value true is a 1.
+    # An enumeration of objects or fractions has no class; and for pydantic's Literal[1] the value true is a 1.
     for value in [*schema.get("enum", ()), schema.get("const", "")]:
-        if isinstance(value, (dict, list)) or (isinstance(value, (int, float)) and value in (0, 1)):
+        if isinstance(value, (dict, list, float)) or (isinstance(value, int) and value in (0, 1)):
             return True
+    properties, extra = schema.get("properties", {}), schema.get("additionalProperties")
+    if (isinstance(extra, dict) and properties) or (extra is False and not properties):
+        return True
+    if not set(schema.get("required", ())) <= properties.keys():
+        return True
     inner = [schema.get("items"), schema.get("additionalProperties"), *schema.get("anyOf", ())]
-    for key in _SCHEMA_MAPS:
-        inner.extend(schema.get(key, {}).values())
-    return any(map(_needs_schema_check, inner))
+    named = [value for key in _SCHEMA_MAPS for value in schema.get(key, {}).values()]
+    return any(_needs_schema_check(value, True) for value in inner) or any(map(_needs_schema_check, named))
+
+
+def _undecidable(schema: Any) -> bool:
+    """Whether telling if a value fits takes what is not checked here: formats, and patterns with a look-around."""
+    if isinstance(schema, list):
+        return any(map(_undecidable, schema))
+    if not isinstance(schema, dict):
+        return False
+    if not {"format", "contentEncoding", "$ref"}.isdisjoint(schema):
+        return True
+    pattern = schema.get("pattern")
+    return (isinstance(pattern, str) and _engine(pattern) is None) or any(map(_undecidable, schema.values()))
 
 
 def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
     """Compile the published schema.
 
-    Its regular expressions run on pydantic's linear engine (`pattern` in the class; keys here), never on `re`, which
-    a hostile value could keep busy for hours.
+    Its regular expressions run on pydantic's linear engine, never on `re`, which a hostile value could keep busy for
+    hours. What cannot be decided is not refused: the API has the last word.
     """
     jsonschema: Any = importlib.import_module("jsonschema")  # late: most tools never need it; untyped: it has no stubs
     relevance = jsonschema.exceptions.relevance
@@ -453,10 +476,38 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
             if key not in covered:
                 yield from validator.descend(instance[key], additional, path=key)
 
+    standard = jsonschema.Draft202012Validator.VALIDATORS
+
+    def pattern(validator: Any, expression: str, instance: Any, schema: Any) -> Any:
+        if isinstance(instance, str) and not _matches(expression, instance):
+            yield jsonschema.ValidationError(f"{show(instance)} does not match {expression!r}")
+
+    def one_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Any:
+        for error in standard["oneOf"](validator, branches, instance, schema):
+            if error.context or not _undecidable(branches):
+                yield error
+
+    def if_decidable(keyword: str) -> Callable[..., Any]:
+        def judged(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+            return () if _undecidable(value) else standard[keyword](validator, value, instance, schema)
+
+        return judged
+
+    def multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Any:
+        # As decimals: in binary 0.3 is no multiple of 0.1.
+        number = isinstance(instance, (int, float)) and not isinstance(instance, bool)
+        if number and Decimal(str(instance)) % Decimal(str(step)):
+            yield jsonschema.ValidationError(f"{show(instance)} is not a multiple of {step}")
+
     checker = jsonschema.validators.extend(
         jsonschema.Draft202012Validator,
         {
-            "pattern": lambda *_: (),
+            "pattern": pattern,
+            "oneOf": one_of,
+            "not": if_decidable("not"),
+            "if": if_decidable("if"),
+            "contains": if_decidable("contains"),
+            "multipleOf": multiple_of,
             "patternProperties": pattern_properties,
             "additionalProperties": additional_properties,
         },
@@ -486,11 +537,16 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
 _patterns: dict[str, SchemaValidator | None] = {}
 
 
-def _matches(pattern: str, key: str) -> bool:
+def _engine(pattern: str) -> SchemaValidator | None:
+    """A matcher in linear time; None for a look-around, which that engine has not."""
     if pattern not in _patterns:
         try:
             _patterns[pattern] = SchemaValidator(core_schema.str_schema(pattern=pattern))
         except SchemaError:
-            _patterns[pattern] = None  # a look-around: the linear engine has none, so the key counts as covered
-    compiled = _patterns[pattern]
-    return compiled is None or compiled.isinstance_python(key)
+            _patterns[pattern] = None
+    return _patterns[pattern]
+
+
+def _matches(pattern: str, text: str) -> bool:
+    engine = _engine(pattern)
+    return engine is None or engine.isinstance_python(text)

@@ -49,11 +49,17 @@ class AddImage(Tool):
         "add_image",
         "POST",
         "/images",
-        body="application/octet-stream",
+        body="image/*",
         body_required=True,
     )
 
-    body: Annotated[str, Raw(), Field(description="The request body, of type application/octet-stream.")]
+    body: Annotated[
+        str,
+        Raw(base64=True),
+        Field(
+            description="The request body, of type image/*. Base64, or a data: URL (RFC 2397), which may also say the media type and name."
+        ),
+    ]
 
 
 class AddTable(Tool):

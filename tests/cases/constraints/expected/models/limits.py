@@ -3,25 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from .._runtime import (
     Model,
 )
 
 
+class CheckLimitsKind(Model):
+    kind: str | None = None
+    size: int | None = None
+
+
 class CheckLimitsPair(Model):
     card: str | None = None
     code: str | None = None
-
-
-class CheckLimitsPostKindX7354c7(Model):
-    kind: Literal["sized"]
-
-
-class CheckLimitsPostKindXf44a3b(Model):
-    kind: str | None = None
-    size: int | None = None
 
 
 class CheckLimitsRest(Model):

@@ -11,8 +11,8 @@ from .._runtime import (
     Tool,
 )
 from ..models.limits import (
+    CheckLimitsKind,
     CheckLimitsPair,
-    CheckLimitsPostKindXf44a3b,
     CheckLimitsRest,
     CheckLimitsSmall,
     CheckLimitsUndeclared,
@@ -35,7 +35,7 @@ class CheckLimits(Tool):
     floats: Annotated[float | None, Json("floats")] = None
     holds: Annotated[list[int] | None, Json("holds")] = None
     keyed: Annotated[dict[str, Any] | None, Json("keyed")] = None
-    kind: Annotated[CheckLimitsPostKindXf44a3b | None, Json("kind")] = None
+    kind: Annotated[CheckLimitsKind | None, Json("kind")] = None
     matched: Annotated[dict[str, Any] | None, Json("matched")] = None
     mixed: Annotated[Any, Json("mixed", null=True)] = None
     numbers: Annotated[list[int] | None, Json("numbers")] = None

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from .._runtime import (
     Header,
     Operation,
+    Query,
     Tool,
 )
 
@@ -19,6 +20,8 @@ class CheckKey(Tool):
         "/keys/check",
         security=(),
     )
+
+    api_key: Annotated[str, Query("api_key")]
 
 
 class GetInHeader(Tool):

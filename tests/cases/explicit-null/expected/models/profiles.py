@@ -13,28 +13,12 @@ from .._runtime import (
 
 
 class Person(Model):
-    boss: Annotated[PersonBoss | None, Field(json_schema_extra={"x-null": True})] = None
+    boss: Annotated[Person | None, Field(json_schema_extra={"x-null": True})] = None
     email: str | None = None
     name: str
     title: Annotated[str | None, Field(json_schema_extra={"x-null": True})] = None
-    zone: Annotated[PersonZone | None, Field(json_schema_extra={"x-null": True})] = None
+    zone: Annotated[Zone | None, Field(json_schema_extra={"x-null": True})] = None
 
 
-class PersonBoss(Model):
-    boss: Annotated[PersonBoss | None, Field(json_schema_extra={"x-null": True})] = None
-    email: str | None = None
-    name: str
-    title: Annotated[str | None, Field(json_schema_extra={"x-null": True})] = None
-    zone: Annotated[PersonZone | None, Field(json_schema_extra={"x-null": True})] = None
-
-
-class PersonZone(Model):
+class Zone(Model):
     name: str | None = None
-
-
-class UpdateProfileMentor(Model):
-    boss: Annotated[PersonBoss | None, Field(json_schema_extra={"x-null": True})] = None
-    email: str | None = None
-    name: str
-    title: Annotated[str | None, Field(json_schema_extra={"x-null": True})] = None
-    zone: Annotated[PersonZone | None, Field(json_schema_extra={"x-null": True})] = None

@@ -14,7 +14,6 @@ from .._runtime import (
 )
 from ..models.profiles import (
     Person,
-    UpdateProfileMentor,
 )
 
 
@@ -63,7 +62,7 @@ class UpdateProfile(Tool):
     )
 
     id: Annotated[str, Path("id")]
-    mentor: Annotated[UpdateProfileMentor | None, Json("mentor", null=True)] = None
+    mentor: Annotated[Person | None, Json("mentor", null=True)] = None
     name: Annotated[str | None, Json("name")] = None
     nickname: Annotated[str | None, Json("nickname", null=True), Field(description="Null clears it.")] = None
     owner: Annotated[Person | None, Json("owner")] = None

@@ -13,11 +13,11 @@ from .._runtime import (
 
 
 class Address(Model):
-    Address_1: Annotated[Address | None, Field(alias="Address")] = None
-    Country_1: Annotated[Country | None, Field(alias="Country")] = None
+    Address_: Annotated[Address | None, Field(alias="Address")] = None
+    Country_: Annotated[Country | None, Field(alias="Country")] = None
     Field_: Annotated[str | None, Field(alias="Field", min_length=1)] = None
     Home: Country | None = None
-    Model: str | None = None
+    Model_: Annotated[str | None, Field(alias="Model")] = None
     Next: Annotated[str | None, Field(min_length=1)] = None
 
 
@@ -26,5 +26,5 @@ class Country(Model):
 
 
 class Line(Model):
-    Line_1: Annotated[int | None, Field(alias="Line")] = None
+    Line_: Annotated[int | None, Field(alias="Line")] = None
     Lines: list[Line] | None = None

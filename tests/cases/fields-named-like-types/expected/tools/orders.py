@@ -29,13 +29,13 @@ class CreateOrder(Tool):
         body_required=True,
     )
 
-    Query: Annotated[str | None, Query("Query")] = None
-    Header: Annotated[str | None, Header("Header")] = None
-    Address: Annotated[Address | None, Json("Address")] = None
+    Query_: Annotated[str | None, Query("Query"), Field(alias="Query")] = None
+    Header_: Annotated[str | None, Header("Header"), Field(alias="Header")] = None
+    Address_: Annotated[Address | None, Json("Address"), Field(alias="Address")] = None
     Any_: Annotated[Any, Json("Any"), Field(alias="Any")] = None
     BillTo: Annotated[Address | None, Json("BillTo")] = None
     CreateOrder: Annotated[str | None, Json("CreateOrder")] = None
-    Json: Annotated[str | None, Json("Json")] = None
+    Json_: Annotated[str | None, Json("Json"), Field(alias="Json")] = None
     Lines: Annotated[list[Line] | None, Json("Lines")] = None
-    Operation: Annotated[Literal["add"] | None, Json("Operation")] = None
-    Path: Annotated[str | None, Json("Path")] = None
+    Operation_: Annotated[Literal["add"] | None, Json("Operation"), Field(alias="Operation")] = None
+    Path_: Annotated[str | None, Json("Path"), Field(alias="Path")] = None

@@ -15,7 +15,7 @@ from .._runtime import (
 class AddModelsI(Model):
     field_e3b0c4: Annotated[str | None, Field(alias="")] = None
     field_2fa: Annotated[bool | None, Field(alias="2fa")] = None
-    BaseModel_1: Annotated[BaseModel | None, Field(alias="BaseModel")] = None
+    BaseModel_: Annotated[BaseModel | None, Field(alias="BaseModel")] = None
     Literal_: Annotated[Literal["x"] | None, Field(alias="Literal")] = None
     init__: Annotated[str | None, Field(alias="__init__")] = None
     x: Annotated[str | None, Field(alias="_x")] = None

@@ -33,4 +33,4 @@ class AddRow(Tool):
     f: Annotated[list[int | None] | None, Json("f", null=True)] = None
     g: Annotated[str | None, Json("g")] = None
     h: Annotated[Any, Json("h", null=True)] = None
-    i: Annotated[str | int | None, Json("i")] = None
+    i: Annotated[str | int | None, Json("i", null=True)] = None

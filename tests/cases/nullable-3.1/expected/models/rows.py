@@ -8,10 +8,6 @@ from .._runtime import (
 )
 
 
-class AddRowD(Model):
-    n: int
-
-
 class Maybe(Model):
     n: int | None = None
 

@@ -11,7 +11,6 @@ from .._runtime import (
     Tool,
 )
 from ..models.rows import (
-    AddRowD,
     Maybe,
     Thing,
 )
@@ -31,7 +30,7 @@ class AddRow(Tool):
     a: Annotated[str | None, Json("a")]
     b: Annotated[Literal["x", "y"] | None, Json("b", null=True)] = None
     c: Annotated[None, Json("c")] = None
-    d: Annotated[AddRowD | None, Json("d", null=True), Field(description="Null removes it.")] = None
+    d: Annotated[Thing | None, Json("d", null=True), Field(description="Null removes it.")] = None
     e: Annotated[Maybe | None, Json("e", null=True)] = None
     f: Annotated[list[int | None] | None, Json("f", null=True)] = None
     g: Annotated[str | None, Json("g", null=True), Field(description="The word of 3.0 is no keyword here.")] = None

@@ -39,7 +39,7 @@ class WordControllerCreate(Tool):
         body_required=True,
     )
 
-    old: Annotated[str | None, Json("old"), Field(description="Not in use.")] = None
+    old: Annotated[str | None, Json("old"), Field(description="[DEPRECATED] Not in use.")] = None
     word: Annotated[str, Json("word")]
 
 
