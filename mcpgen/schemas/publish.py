@@ -206,7 +206,8 @@ def _ordered(properties: Mapping[str, Place], required: frozenset[str]) -> list[
 
 
 def clean(text: str, limit: int = 1000) -> str:
-    """Return text of the document as one the model may read: no control or direction characters, bounded."""
+    """Return text of the document as one the model may read: no control or direction characters, no comments."""
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     kept = "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n").replace("\t", " "))
     kept = re.sub(r"[ ]*\n[ ]*", "\n", re.sub(r"[ ]{2,}", " ", kept)).strip()
     kept = re.sub(r"\n{3,}", "\n\n", kept)

@@ -246,9 +246,16 @@ class Schemas:
             raise Defect(error.pointer, error.reason) from error
 
     def _key(self, pointer: str, node: Any) -> Key:
-        """References that add nothing to their target are the target, so that both are one shape."""
-        if isinstance(node, dict) and "$ref" in node and not (self._modern and self._constrains(node, but=("$ref",))):
-            return (self._target(node, pointer),)
+        """Return the key of a node; one that adds nothing to the schema it wraps or refers to is that schema."""
+        if not isinstance(node, dict) or node.get("nullable") is True or node.get("x-nullable") is True:
+            return (pointer,)
+        if "$ref" in node:
+            alone = not (self._modern and self._constrains(node, but=("$ref",)))
+            return (self._target(node, pointer),) if alone else (pointer,)
+        for kind in ("allOf", "oneOf", "anyOf"):
+            parts = node.get(kind)
+            if isinstance(parts, list) and len(parts) == 1 and not self._constrains(node, but=(kind,)):
+                return self._key(f"{pointer}/{kind}/0", parts[0])
         return (pointer,)
 
     @staticmethod

@@ -39,6 +39,8 @@ _SECTIONS: Final = frozenset(
 """Members of the document that may as a whole be a reference, which is then replaced by what it leads to."""
 
 _STRUCTURED: Final = (".json", ".yaml", ".yml")
+_PLAIN: Final = (".md", ".txt")
+"""Files that are one text."""
 _BUNDLE: Final = "bundle the document into one file first, for example with: redocly bundle"
 
 Moves = dict[str, tuple[str, int]]
@@ -108,8 +110,11 @@ class Files:
         """Every file that was read, sorted."""
         return tuple(sorted([self._path, *(Path(s.file) for n, s in self._sources.items() if n)]))
 
-    def forget(self) -> None:
-        """To be called when nodes have moved: what references lead to is looked up again."""
+    def replace(self, root: dict[str, Any], converted: Moves, renamed: Moves) -> None:
+        """Puts the converted document in the place of the one that was read; see the class for the tables."""
+        self.document.root = root
+        self.converted, self.renamed = converted, renamed
+        self._unspliced = {k: (moved(renamed, to), skip) for k, (to, skip) in self._unspliced.items()}
         self._targets.clear()
 
     # -- places ------------------------------
@@ -279,7 +284,7 @@ class Files:
         components = root.get("components")
         if isinstance(components, dict):
             fatal += self._splice(components, "#/components", list(components))
-        self.forget()
+        self._targets.clear()
         return fatal
 
     def _splice(self, holder: dict[str, Any], above: str, keys: list[str]) -> list[Problem]:
@@ -371,7 +376,7 @@ class Files:
         inner = real.relative_to(self._real if real.is_relative_to(self._real) else top)
         if any(part[:1] == "." for part in inner.parts):
             return "mcpgen opens no hidden file", "move the file beside the document"
-        if inner.suffix.lower() not in (*_STRUCTURED, ".md", ".txt"):
+        if real.is_file() and inner.suffix.lower() not in (*_STRUCTURED, *_PLAIN):
             return "mcpgen opens only .json, .yaml and .yml files", "rename the file"
         return "", ""
 

@@ -99,9 +99,7 @@ class _Converter:
             self._converted["#/servers"] = f"#/{at}", -1
         converted["components"] = components
         self._converted["#/openapi"] = "#/swagger", 0
-        files.document.root = converted
-        files.converted, files.renamed = self._converted, self._renamed
-        files.forget()
+        files.replace(converted, self._converted, self._renamed)
 
     def _follow(self, node: Any, pointer: str) -> tuple[Any, str] | None:
         try:

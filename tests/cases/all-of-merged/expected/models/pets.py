@@ -17,12 +17,6 @@ class AddLitterKeeper(Model):
     phone: str
 
 
-class AddLitterMother(Model):
-    age: Annotated[int | None, Field(ge=0, le=30)] = None
-    breed: Literal["poodle", "pug", "mutt"]
-    name: Annotated[str, Field(max_length=30, min_length=1)]
-
-
 class Dog(Model):
     age: Annotated[int | None, Field(ge=0, le=30)] = None
     breed: Literal["poodle", "pug", "mutt"]

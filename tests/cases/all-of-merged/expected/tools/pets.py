@@ -12,7 +12,6 @@ from .._runtime import (
 )
 from ..models.pets import (
     AddLitterKeeper,
-    AddLitterMother,
     Dog,
     Reference,
 )
@@ -48,7 +47,7 @@ class AddLitter(Tool):
     keeper: Annotated[
         AddLitterKeeper | None, Json("keeper", null=True), Field(description="Something with a name.")
     ] = None
-    mother: Annotated[AddLitterMother, Json("mother"), Field(description="Who had them.")]
+    mother: Annotated[Dog, Json("mother"), Field(description="Who had them.")]
     puppies: Annotated[list[Dog], Json("puppies")]
     size: Annotated[int | None, Json("size"), Field(le=20, ge=1)] = None
     vet: Annotated[Reference | None, Json("vet"), Field(description="It asks for what its base calls read-only.")] = (

@@ -306,7 +306,7 @@ class ScriptPwnedScriptImgSrcXOnerrorPwnedLtListItem(Model):
         Literal["<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ", "x"] | None,
         Field(
             alias="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ",
-            description="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- -->",
+            description="<script>PWNED</script><img src=x onerror=PWNED> &lt;",
         ),
     ] = None
     import____os___PWNED: Annotated[
@@ -316,7 +316,7 @@ class ScriptPwnedScriptImgSrcXOnerrorPwnedLtListItem(Model):
 
 
 class ScriptPwnedScriptImgSrcXOnerrorPwnedLtListItemImportOsPwned(Model):
-    a: Annotated[int | None, Field(description="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- -->")] = None
+    a: Annotated[int | None, Field(description="<script>PWNED</script><img src=x onerror=PWNED> &lt;")] = None
 
 
 class ScriptPwnedScriptImgSrcXOnerrorPwnedLtScriptPwnedScriptImgSrcXOnerrorPwnedLt(Model):
@@ -324,7 +324,7 @@ class ScriptPwnedScriptImgSrcXOnerrorPwnedLtScriptPwnedScriptImgSrcXOnerrorPwned
         Literal["<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> "] | None,
         Field(
             alias="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ",
-            description="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- -->",
+            description="<script>PWNED</script><img src=x onerror=PWNED> &lt;",
         ),
     ] = None
     x: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None

@@ -289,7 +289,7 @@ class ScriptPwnedScriptImgSrcXOnerrorPwnedLt(Tool):
     ltscript_gtPWNED_lt_script_gt_ltimg_src_eqx_onerror_eqPWN_d9b550: Annotated[
         ScriptPwnedScriptImgSrcXOnerrorPwnedLtScriptPwnedScriptImgSrcXOnerrorPwnedLt | None,
         Json("<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> "),
-        Field(description="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- -->"),
+        Field(description="<script>PWNED</script><img src=x onerror=PWNED> &lt;"),
     ] = None
     list_: Annotated[list[ScriptPwnedScriptImgSrcXOnerrorPwnedLtListItem] | None, Json("list"), Field(alias="list")] = (
         None
