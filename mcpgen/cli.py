@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .output import Difference, check, read_manifest, untouched, write
+from .output import Difference, check, up_to_date, write
 from .problems import Problem, Rejected
 
 if TYPE_CHECKING:
@@ -165,8 +165,7 @@ def _build_one(
     started = time.monotonic()
     _readable(document)
     inputs = _inputs(document, configuration)
-    manifest = read_manifest(folder)
-    if manifest and manifest.inputs == inputs and not force and untouched(folder, manifest):
+    if not force and up_to_date(folder, inputs):
         if not quiet:
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return False

@@ -16,16 +16,19 @@ from pathlib import Path, PurePosixPath
 from . import __version__
 from .problems import Problem, Rejected
 
-__all__ = ["MANIFEST", "Difference", "Manifest", "check", "read_manifest", "write"]
+__all__ = ["MANIFEST", "Difference", "Manifest", "check", "read_manifest", "up_to_date", "write"]
 
 MANIFEST = ".mcpgen.json"
+
+_STAMP = ".mcpgen.stamp"
+"""Says what the folder was made from, so that a build with nothing to do does nothing. Not under version control: a
+change of the document that changes no output shows no change, and a fresh checkout is checked in full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What mcpgen wrote into a folder: path → sha256, and the digest of everything the texts were made from."""
+    """What mcpgen wrote into a folder: path → sha256."""
 
-    inputs: str
     files: Mapping[str, str]
     generator: str
 
@@ -48,7 +51,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         files = {str(k): str(v) for k, v in data["files"].items()}
-        return Manifest(str(data["inputs"]), files, str(data["generator"]))
+        return Manifest(files, str(data["generator"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
@@ -56,9 +59,14 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise Rejected([Problem("the manifest cannot be read", hint=hint, file=str(path))]) from None
 
 
-def untouched(folder: Path, manifest: Manifest) -> bool:
-    """Tell whether every file of `manifest` is on the disk as it was written."""
-    return not any(True for _ in _edited(folder, manifest))
+def up_to_date(folder: Path, inputs: str) -> bool:
+    """Tell whether `folder` was made from `inputs`, the digest of everything that matters, and is as it was written."""
+    try:
+        stamp = (folder / _STAMP).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    manifest = read_manifest(folder) if stamp == inputs else None
+    return manifest is not None and not any(True for _ in _edited(folder, manifest))
 
 
 def _edited(folder: Path, manifest: Manifest) -> Iterable[Difference]:
@@ -105,13 +113,14 @@ def write(folder: Path, files: Mapping[str, str], inputs: str, *, force: bool = 
         _refuse_hand_edits(folder, files, manifest)
     differences = check(folder, files)
     digests = {name: _digest(text) for name, text in sorted(files.items())}
-    record = {"generator": __version__, "inputs": inputs, "files": digests}
+    record = {"generator": __version__, "files": digests}
     texts = {d.path: files[d.path] for d in differences if d.kind != "removed"}
     text = json.dumps(record, indent=1) + "\n"
     if manifest is None or (folder / MANIFEST).read_text(encoding="utf-8") != text:
         texts[MANIFEST] = text
     try:
         _replace(folder, texts, [d.path for d in differences if d.kind == "removed"])
+        (folder / _STAMP).write_text(inputs, encoding="utf-8")
     except OSError as error:
         hint = "nothing was changed" if not isinstance(error, _HalfWritten) else "run the build again"
         message = f"cannot write: {error.strerror or error}"

@@ -76,6 +76,7 @@ def test_an_operation_with_schemes_of_its_own(read: Read) -> None:
     assert operation(read, {"schemes": ["http"]}, **more)["servers"] == [{"url": "http://a.com"}]
     assert "servers" not in operation(read, {"schemes": ["http", "https"]}, **more)
     assert "servers" not in operation(read, {"schemes": ["http"]})
+    assert "servers" not in operation(read, {"schemes": ["https"]}, host="127.0.0.1:80", schemes=["http"])
 
 
 # -- bodies -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ what they have, definitions only move under `components`. What does change its p
 Sources: OpenAPI 2.0 ("Swagger RESTful API Documentation Specification"), OpenAPI 3.0.4.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -144,10 +145,11 @@ class _Converter:
                 change["requestBody"] = self._form(fields, self._types(node, "consumes"), at)
         if isinstance(node.get("responses"), dict):
             change["responses"] = self._responses(node["responses"], self._types(node, "produces"), at)
-        here = self._servers(node.get("schemes"))
-        if here and isinstance(node.get("schemes"), list) and here[:1] != self._servers(self._root.get("schemes"))[:1]:
-            change["servers"] = here
-            self._converted[f"{at}/servers"] = f"{at}/schemes", -1
+        if isinstance(node.get("schemes"), list) and not self._is_local():
+            here = self._servers(node["schemes"])
+            if here[:1] != self._servers(self._root.get("schemes"))[:1]:
+                change["servers"] = here
+                self._converted[f"{at}/servers"] = f"{at}/schemes", -1
         self._changes.append((node, change))
 
     def _entries(self, stated: Any, at: str) -> list[_Entry]:
@@ -309,6 +311,10 @@ class _Converter:
         node["schema"] = _schema(node)
         node |= _style(node, str(node.get("in", "header")))
         self._schemas.append((pointer, pointer))
+
+    def _is_local(self) -> bool:
+        """Whether the host is this machine: a copy for tests, where one transport is as good as another."""
+        return bool(re.match(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:|$)", str(self._root.get("host")).strip()))
 
     def _servers(self, schemes: Any) -> list[dict[str, Any]]:
         """The Server Objects for some schemes, https before http."""
