@@ -16,7 +16,7 @@ from .problems import Problem
 from .schemas import Defect, Place, Schemas, Shape, clean
 from .spec import RawOperation, Spec, escape
 
-__all__ = ["Binder", "Body", "Draft"]
+__all__ = ["Binder", "Body", "Draft", "plain_path"]
 
 _NOT_ARGUMENTS = frozenset({"accept", "content-type", "authorization"})
 """Header parameters that OpenAPI says are ignored (3.1.1, "Parameter Object", `name`)."""
@@ -26,12 +26,17 @@ _NOT_SENDABLE = frozenset(
 )
 """Header fields that belong to the connection, not to the request (RFC 9110 section 7.6.1)."""
 
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 _STYLES = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
     "header": ("simple",),
     "cookie": ("form",),
 }
+
+_DELIMITED = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
+"""What OpenAPI 2.0 says of lists in places where 3.x has no style for it; the runtime knows these styles anywhere."""
 
 _MARKERS = {"path": "Path", "query": "Query", "header": "Header", "cookie": "Cookie"}
 
@@ -90,7 +95,7 @@ class Binder:
                 node, at = self._spec.deref(item, f"{pointer}/parameters/{index}")
                 place, name = self._identity(node, at)
                 found[place, name.lower() if place == "header" else name] = (node, at)
-        template = re.findall(r"\{([^{}/]+)\}", raw.path)
+        template = re.findall(r"\{([^{}/]+)\}", plain_path(raw.path))
         drafts, headers = [], []
         for (place, _), (node, at) in sorted(found.items(), key=lambda item: item[0]):
             name = node["name"]
@@ -100,8 +105,10 @@ class Binder:
                 continue
             if (place, name.lower()) in credentials:
                 continue
-            if place == "header" and name.lower() in _NOT_SENDABLE:
-                message = f"the header `{name}` is the connection's own; it is no argument"
+            if place == "header" and (name.lower() in _NOT_SENDABLE or not _FIELD_NAME.fullmatch(name)):
+                if node.get("required") is True and name.lower() not in _NOT_SENDABLE:
+                    raise Defect(at, f"{name!r} cannot be the name of a header (RFC 9110 section 5.1)")
+                message = f"the header `{name}` cannot be sent as an argument"
                 self._notes.append(Problem(message, at))
                 continue
             if place == "path" and name not in template:
@@ -180,6 +187,8 @@ class Binder:
             options["style"] = style
         if explode != (place in ("query", "cookie")):
             options["explode"] = explode
+        if (delimited := _DELIMITED.get(node.get("x-collection-format", ""))) and place != "cookie":
+            options["style"] = delimited
         if node.get("allowReserved") is True and place == "query":
             options["allow_reserved"] = True
         return options
@@ -309,6 +318,7 @@ class Binder:
         stated = {k: encoding[k] for k in ("style", "explode", "allowReserved") if k in encoding}
         if stated:
             style = encoding.get("style", "form")
+            style = _DELIMITED.get(encoding.get("x-collection-format", ""), style)
             options: dict[str, Any] = {} if style == "form" else {"style": str(style)}
             explode = encoding.get("explode", style == "form")
             return options if explode is True else {**options, "explode": False}
@@ -363,6 +373,11 @@ def _call(marker: str, *names: str, **options: Any) -> str:
     """Return the source of a marker: `Query('team_ids[]', explode=False)`."""
     inner = [repr(n) for n in names] + [f"{k}={v!r}" for k, v in options.items()]
     return f"{marker}({', '.join(inner)})"
+
+
+def plain_path(path: str) -> str:
+    """Return a path template without RFC 6570 operators: some write `{.id*}` where OpenAPI has `{id}` and a style."""
+    return re.sub(r"\{[.;+#/?&]?([^{}/*]+)\*?\}", r"{\1}", path)
 
 
 def _base_type(media_type: str) -> str:

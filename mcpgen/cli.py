@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .output import Difference, check, up_to_date, write
+from .output import Difference, Stamp, check, read_stamp, unchanged, write
 from .problems import Problem, Rejected
 
 if TYPE_CHECKING:
@@ -144,18 +144,19 @@ def _source(name: str) -> tuple[Path, Path | None, Path]:
     return documents[0], configuration if configuration.is_file() else None, Path("generated", name)
 
 
-def _inputs(document: Path, configuration: Path | None) -> str:
-    """Return the digest of everything that a build's result depends on: inputs, templates, and our own code."""
+def _stamp(document: Path, sources: Iterable[Path]) -> Stamp:
+    """Return what a build depends on: the document and all other files read, our templates and our own code."""
     from .render import templates
 
     digest = hashlib.sha256(__version__.encode())
     own = sorted(Path(__file__).parent.rglob("*.py"))
     placed = sorted(p for p in templates().rglob("*") if p.suffix in (".py", ".j2"))
-    for path in [document, *([configuration] if configuration else []), *own, *placed]:
-        digest.update(path.name.encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    read = sorted({Path(os.path.relpath(p)).as_posix() for p in sources})
+    for path in [*map(Path, read), *own, *placed]:
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
     digest.update(document.as_posix().encode())
-    return digest.hexdigest()
+    return Stamp(digest.hexdigest(), tuple(read))
 
 
 def _build_one(
@@ -164,13 +165,14 @@ def _build_one(
     """Build or check one server; return whether anything differs."""
     started = time.monotonic()
     _readable(document)
-    inputs = _inputs(document, configuration)
-    if not force and up_to_date(folder, inputs):
+    stamp = read_stamp(folder)
+    if stamp.sources and not force and stamp == _stamp(document, map(Path, stamp.sources)) and unchanged(folder):
         if not quiet:
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return False
     with _progress(f"{folder}") as progress:
-        plan = _planned(document, configuration, progress)
+        spec, config = _loaded(document, configuration, progress)
+        plan = _planned(spec, config, document, configuration, progress)
         progress("rendering")
         from .render import render
 
@@ -182,7 +184,8 @@ def _build_one(
         if not differences and not quiet:
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return bool(differences)
-    differences = write(folder, files, inputs, force=force)
+    sources = [*spec.files, *([configuration] if configuration else [])]
+    differences = write(folder, files, _stamp(document, sources), force=force)
     if not quiet:
         _report(folder, plan, files, differences, time.monotonic() - started)
     return bool(differences)
@@ -196,10 +199,11 @@ def _readable(document: Path) -> None:
         raise Rejected([Problem("no such file" if not document.exists() else "not a file", file=str(document))])
 
 
-def _planned(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> Plan:
+def _planned(
+    spec: Spec, config: Config, document: Path, configuration: Path | None, progress: Callable[[str], None]
+) -> Plan:
     from .planner import plan
 
-    spec, config = _loaded(document, configuration, progress)
     return plan(spec, config, document=document.as_posix() if configuration else document.name, progress=progress)
 
 
@@ -264,7 +268,7 @@ def _report_left_out(plan: Plan) -> None:
     if defects:
         click.echo(f"  {click.style(_count(len(defects), 'operation') + ' left out', fg='yellow')}, see left-out.json:")
         for left in defects[:10]:
-            place = f"{plan.document}:{left.line}:{left.column}: " if left.line else ""
+            place = f"{left.place}: " if left.place else ""
             click.echo(f"    {_plain(f'{place}{left.label}: {left.reason} (at {left.pointer})')}")
         if len(defects) > 10:
             click.echo(f"    and {len(defects) - 10} more")
@@ -331,7 +335,8 @@ def list_(source: str, as_json: bool) -> None:
     """
     document, configuration = _document(source)
     with _progress(source) as progress:
-        plan = _planned(document, configuration, progress)
+        spec, config = _loaded(document, configuration, progress)
+        plan = _planned(spec, config, document, configuration, progress)
     rows = [*_tool_rows(plan), *_left_out_rows(plan)]
     rows.sort(key=lambda r: (r["path"], r["method"]))
     if as_json:

@@ -1123,7 +1123,7 @@ class Mock:
         if missing := self._missing_credentials(operation, request):
             raise _Refusal(401, [missing], {"www-authenticate": "Bearer"})
         problems: list[str] = []
-        schemes = self._spec.root.get("components", {}).get("securitySchemes", {})
+        schemes = self._security_schemes()
         used = {str(s.get("name")) for s in schemes.values() if isinstance(s, dict) and s.get("in") == "query"}
         used |= {name for name, _ in route.query}
         anything = False
@@ -1158,6 +1158,16 @@ class Mock:
                 return ""
             wanted.append(" and ".join(missing))
         return f"credentials: {' or '.join(dict.fromkeys(wanted))} is required" if wanted else ""
+
+    def _security_schemes(self) -> dict[str, Any]:
+        components = self._spec.root.get("components")
+        stated = components.get("securitySchemes") if isinstance(components, dict) else None
+        found = {}
+        for name in stated if isinstance(stated, dict) else ():
+            at = _Place("#/components/securitySchemes").at(name)
+            with contextlib.suppress(Unresolved):
+                found[name] = self._spec.deref(stated[name], at)[0]
+        return found
 
     def _missing_credential(self, name: str, request: _Request) -> str:
         scheme: Any = None

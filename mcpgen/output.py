@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from . import __version__
 from .problems import Problem, Rejected
 
-__all__ = ["MANIFEST", "Difference", "Manifest", "check", "read_manifest", "up_to_date", "write"]
+__all__ = ["MANIFEST", "Difference", "Manifest", "Stamp", "check", "read_manifest", "read_stamp", "unchanged", "write"]
 
 MANIFEST = ".mcpgen.json"
 
@@ -59,13 +59,26 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise Rejected([Problem("the manifest cannot be read", hint=hint, file=str(path))]) from None
 
 
-def up_to_date(folder: Path, inputs: str) -> bool:
-    """Tell whether `folder` was made from `inputs`, the digest of everything that matters, and is as it was written."""
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a folder was made from: the files read, and the digest of all that matters."""
+
+    digest: str = ""
+    sources: tuple[str, ...] = ()
+
+
+def read_stamp(folder: Path) -> Stamp:
+    """Return the stamp of a generated folder; an empty one when there is none that can be read."""
     try:
-        stamp = (folder / _STAMP).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    manifest = read_manifest(folder) if stamp == inputs else None
+        digest, *sources = (folder / _STAMP).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return Stamp()
+    return Stamp(digest, tuple(sources))
+
+
+def unchanged(folder: Path) -> bool:
+    """Tell whether `folder` is as mcpgen wrote it. Errors: `Rejected` when its manifest is unreadable."""
+    manifest = read_manifest(folder)
     return manifest is not None and not any(True for _ in _edited(folder, manifest))
 
 
@@ -98,10 +111,10 @@ def check(folder: Path, files: Mapping[str, str]) -> list[Difference]:
     return found
 
 
-def write(folder: Path, files: Mapping[str, str], inputs: str, *, force: bool = False) -> list[Difference]:
+def write(folder: Path, files: Mapping[str, str], stamp: Stamp, *, force: bool = False) -> list[Difference]:
     """Write `files` into `folder`, remove what an earlier build wrote and this one does not; return what changed.
 
-    `inputs` is the digest of everything that the files were made from. Errors: `Rejected` when a file of ours was
+    `stamp` says what the files were made from. Errors: `Rejected` when a file of ours was
     edited by hand (unless `force`), when a file that is not ours stands in the way, or when the disk refuses.
     """
     for name in files:
@@ -120,7 +133,7 @@ def write(folder: Path, files: Mapping[str, str], inputs: str, *, force: bool = 
         texts[MANIFEST] = text
     try:
         _replace(folder, texts, [d.path for d in differences if d.kind == "removed"])
-        (folder / _STAMP).write_text(inputs, encoding="utf-8")
+        (folder / _STAMP).write_text("\n".join([stamp.digest, *stamp.sources]), encoding="utf-8")
     except OSError as error:
         hint = "nothing was changed" if not isinstance(error, _HalfWritten) else "run the build again"
         message = f"cannot write: {error.strerror or error}"

@@ -257,8 +257,8 @@ class LeftOut:
     reason: str
     chosen: bool
     """True when the configuration left it out, False when the document did."""
-    line: int = 0
-    column: int = 0
+    place: str = ""
+    """File, line and column; changes with every edit of the document, so only the terminal shows it."""
 
 
 @dataclass(frozen=True, slots=True)

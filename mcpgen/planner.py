@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Any
 
 from . import schemas as sch
 from .annotations import annotate, looks_like_a_read
-from .binding import Binder, Body, Draft
+from .binding import Binder, Body, Draft, plain_path
 from .config import Config, Selection, ToolConfig
 from .names import argument_key, ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
 from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool
@@ -141,12 +142,7 @@ class _Planner:
 
     def _located(self, problems: list[Problem]) -> list[Problem]:
         """Give problems their place in the document."""
-        out = []
-        for problem in problems:
-            if problem.pointer and not problem.line:
-                line, column = self._spec.locate(problem.pointer)
-                problem = replace(problem, file=problem.file or str(self._spec.path), line=line, column=column)
-            out.append(problem)
+        out = [self._spec.located(p) if p.pointer and not p.line else p for p in problems]
         return sorted(out, key=lambda p: (p.file, p.line, p.column, p.pointer, p.message))
 
     def _try(self, raw: RawOperation) -> _Sketch | None:
@@ -166,9 +162,9 @@ class _Planner:
             hint = "correct the document, or exclude the operation"
             self._wrong.append(Problem(f"{label} cannot be a tool: {reason}", pointer, hint))
         id_ = _operation_id(raw)
-        line, column = self._spec.locate(pointer)
-        left = LeftOut(label, id_, raw.method, raw.path, pointer, reason, chosen=False, line=line, column=column)
-        self._left_out.append(left)
+        at = self._spec.located(Problem(reason, pointer))
+        place = f"{at.file}:{at.line}:{at.column}" if at.line else at.file
+        self._left_out.append(LeftOut(label, id_, raw.method, raw.path, at.pointer, reason, chosen=False, place=place))
 
     # -- selection ------------------------------
 
@@ -277,12 +273,12 @@ class _Planner:
     # -- names and tools ------------------------------
 
     def _tools(self, sketches: list[_Sketch]) -> list[Tool]:
-        by_pointer = {s.raw.pointer: s for s in sketches}
+        by_place = {f"{s.raw.path} {s.raw.method}": s for s in sketches}  # paths may share a path item
         self._area_names = {s.area for s in sketches}
         wanted, fixed = {}, {}
-        for pointer, sketch in by_pointer.items():
+        for place, sketch in by_place.items():
             if sketch.config.name:
-                fixed[pointer] = sketch.config.name
+                fixed[place] = sketch.config.name
                 if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", sketch.config.name):
                     key = f"tools.{sketch.label}.name"
                     message = f"{sketch.config.name!r} is no tool name"
@@ -290,38 +286,38 @@ class _Planner:
                         self._config.problem(key, message, "write a letter, then up to 63 of a-z 0-9 _ -")
                     )
             else:
-                wanted[pointer] = tool_name(sketch.operation_id or _spoken(sketch.raw))
+                wanted[place] = tool_name(sketch.operation_id or _spoken(sketch.raw))
         doubled = [p for p, n in fixed.items() if list(fixed.values()).count(n) > 1]
-        for pointer in doubled:
-            key = f"tools.{by_pointer[pointer].label}.name"
-            self._wrong.append(self._config.problem(key, f"two tools are called {fixed[pointer]!r}"))
+        for place in doubled:
+            key = f"tools.{by_place[place].label}.name"
+            self._wrong.append(self._config.problem(key, f"two tools are called {fixed[place]!r}"))
 
-        for pointer in (p for p, n in wanted.items() if n in fixed.values()):
-            key = f"tools.{next(by_pointer[p].label for p, n in fixed.items() if n == wanted[pointer])}.name"
-            message = f"{wanted[pointer]!r} is the name of the tool for {by_pointer[pointer].label}"
+        for place in (p for p, n in wanted.items() if n in fixed.values()):
+            key = f"tools.{next(by_place[p].label for p, n in fixed.items() if n == wanted[place])}.name"
+            message = f"{wanted[place]!r} is the name of the tool for {by_place[place].label}"
             self._wrong.append(self._config.problem(key, message, "choose another, or name that tool too"))
 
-        def ladder(pointer: str) -> Iterator[str]:
-            sketch = by_pointer[pointer]
+        def ladder(place: str) -> Iterator[str]:
+            sketch = by_place[place]
             if sketch.operation_id:
                 yield tool_name(f"{sketch.area} {sketch.operation_id}")
             yield tool_name(f"{sketch.raw.method.lower()} {sketch.raw.path}")
 
         names = settle(wanted, ladder, fixed.values()) | fixed
-        for pointer in (p for p in wanted if names[p] != wanted[p]):
-            message = f"other operations would be called {wanted[pointer]} too; this tool is {names[pointer]}"
+        for place in (p for p in wanted if names[p] != wanted[p]):
+            message = f"other operations would be called {wanted[place]} too; this tool is {names[place]}"
             hint = "give it an operationId, or a name in mcpgen.toml, of its own"
-            self._notes.append(Problem(message, pointer, hint))
+            self._notes.append(Problem(message, by_place[place].raw.pointer, hint))
         classes = settle(
             {p: pascal(n, "Tool") for p, n in names.items()}, lambda p: (pascal(names[p]) + "Tool",), _TAKEN, joint="X"
         )
-        self._arguments = {p: self._settle_arguments(s) for p, s in by_pointer.items()}
-        self._model_names = self._name_models(by_pointer, classes)
+        self._arguments = {p: self._settle_arguments(s) for p, s in by_place.items()}
+        self._model_names = self._name_models(by_place, classes)
         tools = []
-        for index, (pointer, sketch) in enumerate(sorted(by_pointer.items()), 1):
-            self._progress(f"writing tool {index} of {len(by_pointer)}")
+        for index, (place, sketch) in enumerate(sorted(by_place.items()), 1):
+            self._progress(f"writing tool {index} of {len(by_place)}")
             try:
-                tools.append(self._tool(sketch, names[pointer], classes[pointer], _module(sketch.area)))
+                tools.append(self._tool(sketch, names[place], classes[place], _module(sketch.area)))
             except Defect as defect:
                 self._drop(sketch.raw, defect.reason, defect.pointer)
         return tools
@@ -359,7 +355,7 @@ class _Planner:
         ]
         reached = self._schemas.reachable(roots, typed_only=True)
         keys = [k for k in reached if sch.needs_class(self._schemas, k)]
-        places = _PlaceNames(self._spec, classes)
+        places = _PlaceNames(self._spec, {s.raw.pointer: classes[p] for p, s in sorted(sketches.items())})
         wanted = {k: places.name(k) for k in keys}
         taken = {*classes.values(), "Model", "Tool", "Operation", "Any", "Literal", "Annotated", "ClassVar", "Field"}
         taken |= {
@@ -382,7 +378,7 @@ class _Planner:
         return list(self._schemas.children(draft.shape)) if not draft.site.key else [draft.site]
 
     def _tool(self, sketch: _Sketch, name: str, class_name: str, area: str) -> Tool:
-        settled = self._arguments[sketch.raw.pointer]
+        settled = self._arguments[f"{sketch.raw.path} {sketch.raw.method}"]
         described = [(k, self._worded(sketch, k, d)) for k, d in settled]
         input_schema = self._input_schema(name, described)
         taken = {*_TAKEN, *self._model_names.values()}  # a field hides what stands in annotations under its name
@@ -510,7 +506,9 @@ class _Planner:
     def _operation(self, sketch: _Sketch, name: str) -> tuple[str, ...]:
         """Return the arguments of the `Operation(…)` of a tool, one a line."""
         raw, body = sketch.raw, sketch.body
-        path = raw.path.split("#")[0]  # some vendors tell operations on one path apart by a fragment, which is not sent
+        path = plain_path(raw.path).split("#")[
+            0
+        ]  # some vendors tell operations on one path apart by a fragment, which is not sent
         lines = [repr(name), repr(raw.method), repr(path if path.startswith("/") else "/" + path)]
         if sketch.headers:
             lines.append(f"headers={sketch.headers!r}")
@@ -716,18 +714,24 @@ class _PlaceNames:
         return "".join(kept) or "Model" + pascal(repr(key))
 
     def _part(self, pointer: str, longer: bool) -> str:
-        tokens = [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
-        if tokens[:1] == ["components"] and len(tokens) > 2:
+        file, _, fragment = pointer.partition("#")
+        tokens = [t.replace("~1", "/").replace("~0", "~") for t in fragment.split("/")[1:]]
+        operation = next((p for p in self._classes if pointer.startswith(p + "/")), "")
+        if operation:
+            at = len(operation.partition("#")[2].split("/")) - 1
+            base = self._classes[operation] + (pascal(tokens[at - 1]) if longer else "")
+        elif tokens[:1] == ["components"] and len(tokens) > 2:
+            at = 3
             base = pascal(tokens[2]) + (pascal(tokens[1]) if longer or tokens[1] != "schemas" else "")
-            rest, at = tokens[3:], 3
-        elif tokens[:1] == ["paths"] and len(tokens) > 2:
-            operation = "#/" + "/".join(pointer.split("/")[1:4])
-            base = self._classes.get(operation) or pascal(f"{tokens[2]} {tokens[1]}")
-            base += pascal(tokens[2]) if longer else ""
-            rest, at = tokens[3:], 3
+        elif tokens[:1] == ["definitions"] and len(tokens) > 1:
+            at, base = 2, pascal(tokens[1])
+        elif file:
+            at, base = (1, pascal(tokens[0])) if len(tokens) == 1 else (0, pascal(PurePosixPath(file).stem))
         else:
-            base, rest, at = pascal(" ".join(tokens[-2:])), [], len(tokens)
-        steps = list(self._steps(pointer, rest, at))
+            return pascal(" ".join(tokens[-2:]))
+        steps = list(self._steps(pointer, tokens[at:], at))
+        if longer and file:
+            base = pascal(PurePosixPath(file).stem) + base
         if not longer and len(base) + sum(map(len, steps)) > _LONG_NAME:
             steps = steps[-2:]
         return base + "".join(steps)

@@ -96,7 +96,7 @@ def run(
     files = render(plan)
     with tempfile.TemporaryDirectory(prefix="mcpgen-try-") as temporary:
         folder = keep or Path(temporary, "server")
-        output.write(folder, files, inputs="")
+        output.write(folder, files, output.Stamp())
         return asyncio.run(_Trial(spec, plan, progress).run(folder, Path(temporary), calls))
 
 

@@ -319,7 +319,7 @@ def comparable(folder: Path, document: Any) -> Plan:
     path.write_text(json.dumps(document), encoding="utf-8")
     made = planned(folder)
     notes = sorted((replace(n, line=0, column=0) for n in made.notes), key=str)
-    left_out = [replace(o, line=0, column=0) for o in made.left_out]
+    left_out = [replace(o, place="") for o in made.left_out]
     return replace(made, notes=tuple(notes), left_out=tuple(left_out))
 
 

@@ -23,7 +23,7 @@ from .tool import Cookie, Form, Header, InvalidArguments, Json, JsonRest, Marker
 _LITERAL_PATH = "/:@!$&'()*+,;=~%"  # what a path template may already hold, escapes included
 _LITERAL_QUERY = _LITERAL_PATH + "?"
 _RESERVED_IN_QUERY = ":/?@!$'()*,;"  # allowReserved: legal in a query, and never one of & = + #
-_SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
+_SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[\t -~]*)?")
 _BREAKS_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -164,7 +164,7 @@ def _path_value(marker: Path, value: Any) -> str:
         case "matrix":
             return f";{name}={','.join(items)}"
         case _:
-            return ",".join(items)
+            return _SEPARATORS.get(marker.style, ",").join(items)
 
 
 def _refuse_blank(value: Any) -> None:
@@ -232,7 +232,8 @@ def _deep(path: str, value: Any, depth: int) -> Iterable[tuple[str, Any]]:
 
 
 def _header_value(marker: Header, value: Any) -> bytes:
-    text = _content(value, marker.content) if marker.content else ",".join(_items(value, marker.explode, None))
+    separator = unquote(_SEPARATORS.get(marker.style, ","))
+    text = _content(value, marker.content) if marker.content else separator.join(_items(value, marker.explode, None))
     text = text.strip(" \t")  # blanks around a value are not part of it (RFC 9110, 5.5)
     if _BREAKS_HEADER.search(text):
         raise ValueError("must not hold line breaks or control characters, as it is sent in a header")
