@@ -1162,11 +1162,12 @@ class Mock:
     def _security_schemes(self) -> dict[str, Any]:
         components = self._spec.root.get("components")
         stated = components.get("securitySchemes") if isinstance(components, dict) else None
+        schemes: dict[str, Any] = stated if isinstance(stated, dict) else {}
         found = {}
-        for name in stated if isinstance(stated, dict) else ():
+        for name in schemes:
             at = _Place("#/components/securitySchemes").at(name)
             with contextlib.suppress(Unresolved):
-                found[name] = self._spec.deref(stated[name], at)[0]
+                found[name] = self._spec.deref(schemes[name], at)[0]
         return found
 
     def _missing_credential(self, name: str, request: _Request) -> str:

@@ -562,6 +562,8 @@ class Schemas:
             shape.enum = [v for v in shape.enum if v is not None]
             if not shape.enum:
                 return replace(shape, type="null", enum=None, nullable=False)
+            if "integer" in kinds and types is not None and "number" in types:
+                kinds = (kinds - {"integer"}) | {"number"}  # 1e20 is whole, and a number all the same
             shape.type = kinds.pop() if len(kinds) == 1 else "number" if kinds == {"integer", "number"} else ""
             if shape.type in ("object", "array"):
                 shape.type = ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcpgen.problems import Problem, Rejected
-from mcpgen.spec.files import Files, Unresolved, survey
+from mcpgen.spec.files import Edit, Files, Unresolved, survey
 from mcpgen.spec.source import Source, decode, escape, kind, quote
 from mcpgen.spec.swagger import DIALECT, convert
 
@@ -38,12 +38,13 @@ class RawOperation:
     item_pointer: str
 
 
-def load(path: Path) -> "Spec":
+def load(path: Path, edit: Edit | None = None) -> "Spec":
     """The document at `path`: OpenAPI 2.0 to 3.2, JSON or YAML 1.2, in UTF-8 or (with a byte order mark) UTF-16.
 
     Files that it refers to are read too: those in its own folder and in the folder above, but nothing hidden. Raises
     `Rejected` with every reason for which it cannot be read: encoding, syntax, nesting, version, missing paths, or a
-    reference to what is not opened. Defects that leave a readable document are in `Spec.problems`.
+    reference to what is not opened. Defects that leave a readable document are in `Spec.problems`. `edit` is called with
+    each file once it is parsed, and may change its `root`.
     """
     source = Source(str(path), decode(path))
     # Hundreds of thousands of small objects, all of which stay: the cycle collector would only walk them in vain.
@@ -51,20 +52,22 @@ def load(path: Path) -> "Spec":
     gc.disable()
     try:
         source.parse(prefer_yaml=path.suffix.lower() in (".yaml", ".yml"))
-        return _complete(path, source)
+        return _complete(path, source, edit)
     finally:
         if collecting:
             gc.enable()
 
 
-def _complete(path: Path, source: Source) -> "Spec":
+def _complete(path: Path, source: Source, edit: Edit | None) -> "Spec":
     root = source.root
     if not isinstance(root, dict):
         held = "a list" if isinstance(root, list) else "null" if root is None else "a single value"
         source.refuse(f"{source.alien}it holds {held}, not an object", 0)
+    if edit:
+        edit(source)
     leaves = survey(source)
     declared = _version(source)
-    files = Files(path, source)
+    files = Files(path, source, edit)
     fatal = files.read(swagger=declared == "2.0") if leaves or declared == "2.0" else []
     if fatal := [*fatal, *(files.splice() if leaves else ()), *_skeleton(files, declared)]:
         raise Rejected(fatal)

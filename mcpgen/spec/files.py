@@ -10,6 +10,7 @@ import json
 import os
 import posixpath
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -42,6 +43,9 @@ _STRUCTURED: Final = (".json", ".yaml", ".yml")
 _PLAIN: Final = (".md", ".txt")
 """Files that are one text."""
 _BUNDLE: Final = "bundle the document into one file first, for example with: redocly bundle"
+
+Edit = Callable[[Source], None]
+"""Changes the `root` of a file that was just read, before anything else looks at it."""
 
 Moves = dict[str, tuple[str, int]]
 """What stands elsewhere: pointer → the pointer in its place, and how many of the tokens behind it to skip (-1: all)."""
@@ -86,7 +90,7 @@ class Files:
     written, and `renamed` leads from there to what is canonical.
     """
 
-    def __init__(self, path: Path, source: Source) -> None:
+    def __init__(self, path: Path, source: Source, edit: Edit | None = None) -> None:
         self.document = source
         self.notes: list[Problem] = []
         self.converted: Moves = {}
@@ -94,6 +98,7 @@ class Files:
         self.spliced: Moves = {}
         self._unspliced: Moves = {}
         self._path = path
+        self._edit = edit
         self._folder = path.parent
         self._real = Path(os.path.realpath(path.parent))
         self._sources = {"": source}
@@ -121,6 +126,12 @@ class Files:
 
     def written(self, pointer: str) -> str:
         """The pointer at which a person finds in the files what `pointer` leads to."""
+        pointer = self._unmoved(pointer)
+        name, mark, fragment = pointer.partition("#")
+        source = self._sources.get(name) if mark else None
+        return name + source.written("#" + fragment) if source else pointer
+
+    def _unmoved(self, pointer: str) -> str:
         return moved(self.spliced, moved(self.converted, pointer))
 
     def locate(self, pointer: str) -> tuple[int, int]:
@@ -193,7 +204,7 @@ class Files:
     def _file_of(self, pointer: str) -> str:
         """The name of the file in which what stands at `pointer` is written."""
         if self.converted or self.spliced:
-            pointer = self.written(pointer)
+            pointer = self._unmoved(pointer)
         return pointer.partition("#")[0]
 
     def _find(self, target: str, base: str, *, written: bool) -> tuple[Any, str]:
@@ -395,6 +406,8 @@ class Files:
             source = Source(str(path), decode(path, name), name)
             if path.suffix.lower() in _STRUCTURED:
                 source.parse(prefer_yaml=path.suffix.lower() != ".json")
+                if self._edit:
+                    self._edit(source)
                 survey(source)
             else:
                 source.root = source.text

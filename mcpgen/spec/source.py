@@ -8,6 +8,7 @@ another file or a connection. Positions are computed only when somebody asks for
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
@@ -93,6 +94,7 @@ class Source:
         self.root: Any = None
         self.problems: list[Problem] = []
         self.is_json = False
+        self.trace: Callable[[str], str] | None = None  # of what was corrected: a pointer into `root` → one of the text
         self._places: _JsonPlaces | _YamlPlaces | None = None
 
     def problem(self, message: str, at: int, *, hint: str = "", pointer: str = "") -> Problem:
@@ -103,6 +105,7 @@ class Source:
 
     def problem_at(self, message: str, pointer: str, *, hint: str = "") -> Problem:
         """The problem `message` at the node that `pointer` names."""
+        pointer = self.written(pointer)
         return Problem(message, self.name + pointer, hint, self.file, *self.locate(pointer))
 
     def refuse(self, message: str, at: int, *, hint: str = "") -> NoReturn:
@@ -127,8 +130,22 @@ class Source:
                 self.problems.clear()
         self.root = _YamlBuilder(self).build()
 
+    def written(self, pointer: str) -> str:
+        """The pointer at which the text has what `pointer` leads to; the two differ where lists were corrected."""
+        return self.trace(pointer) if self.trace else pointer
+
     def locate(self, pointer: str) -> tuple[int, int]:
-        """Line and column of the key (of the item, in a list) that `pointer` names; (0, 0) when there is none."""
+        """Line and column of the key (of the item, in a list) that `pointer` names in the text; (0, 0) without one.
+
+        What a correction put there is found where the nearest node above it stands.
+        """
+        place = self._locate(pointer)
+        while place == (0, 0) and self.trace and "/" in pointer:
+            pointer = pointer.rpartition("/")[0]
+            place = self._locate(pointer)
+        return place
+
+    def _locate(self, pointer: str) -> tuple[int, int]:
         if self._places is None:
             self._places = _JsonPlaces(self.text) if self.is_json else _YamlPlaces(self)
         at = self._places.find(pointer)
