@@ -35,6 +35,9 @@ _STYLES = {
     "cookie": ("form",),
 }
 
+_FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/pdf", "application/zip")
+"""Media types whose content no text can be."""
+
 _DELIMITED = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
 """What OpenAPI 2.0 says of lists in places where 3.x has no style for it; the runtime knows these styles anywhere."""
 
@@ -333,9 +336,7 @@ class Binder:
         content = encoding.get("contentType")
         options: dict[str, Any] = {}
         media = str(content).split(",")[0].strip() if isinstance(content, str) else ""
-        if _is_binary(item) or (
-            media and not _is_json(media) and not media.startswith("text/") and item.type == "string"
-        ):
+        if _is_binary(item) or (item.type in ("", "string") and media.startswith(_FILES)):
             options["file"] = True
         if media and "*" not in media:
             options["content"] = media
@@ -355,7 +356,7 @@ class Binder:
         text = media_type.startswith("text/") or media_type.endswith(
             ("xml", "yaml", "ndjson", "jsonl", "csv", "json-seq")
         )
-        media = media_type.startswith(("image/", "audio/", "video/", "application/octet-stream"))
+        media = media_type.startswith(_FILES)
         textual = shape.format == "byte" or (shape.type == "string" and shape.format in ("", "base64") and not media)
         binary = not text and not textual
         about = site.description or shape.description or f"The request body, of type {media_type}."

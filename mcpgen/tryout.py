@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from . import output
-from .mock import Bundle, Mock, Recorded, sample
+from .mock import Mock, Recorded
 from .plan import Argument, Plan, Tool
 from .render import render
+from .samples import Bundle, sample
 from .spec import Spec
 
 __all__ = ["Call", "Request", "Trial", "run"]
