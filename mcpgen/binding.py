@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from .problems import Problem
 from .schemas import Defect, Place, Schemas, Shape, clean
@@ -99,6 +100,8 @@ class Binder:
                 place, name = self._identity(node, at)
                 found[place, name.lower() if place == "header" else name] = (node, at)
         template = re.findall(r"\{([^{}/]+)\}", plain_path(raw.path))
+        literal_query = raw.path.split("#")[0].partition("?")[2]
+        fixed = {unquote(pair.partition("=")[0]) for pair in literal_query.split("&")}
         drafts, headers = [], []
         for (place, _), (node, at) in sorted(found.items(), key=lambda item: item[0]):
             name = node["name"]
@@ -106,6 +109,8 @@ class Binder:
                 if name.lower() == "accept" and (value := self._constant(node, at)):
                     headers.append(("Accept", value))
                 continue
+            if place == "query" and name in fixed:
+                continue  # the path says its value: /ips?networks=all
             if (place, name.lower()) in credentials:
                 continue
             if place == "header" and (name.lower() in _NOT_SENDABLE or not _FIELD_NAME.fullmatch(name)):

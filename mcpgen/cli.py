@@ -26,9 +26,9 @@ from .problems import Problem, Rejected
 
 if TYPE_CHECKING:
     from .config import Config
+    from .corrections import Corrected
     from .mock import Recorded
     from .plan import Plan
-    from .spec import Spec
     from .tryout import Call
 
 __all__ = ["main"]
@@ -171,8 +171,8 @@ def _build_one(
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return False
     with _progress(f"{folder}") as progress:
-        spec, config = _loaded(document, configuration, progress)
-        plan = _planned(spec, config, document, configuration, progress)
+        loaded, config = _loaded(document, configuration, progress)
+        plan = _planned(loaded, config, document, configuration, progress)
         progress("rendering")
         from .render import render
 
@@ -184,7 +184,7 @@ def _build_one(
         if not differences and not quiet:
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return bool(differences)
-    sources = [*spec.files, *([configuration] if configuration else [])]
+    sources = [*loaded.spec.files, *loaded.files, *([configuration] if configuration else [])]
     differences = write(folder, files, _stamp(document, sources), force=force)
     if not quiet:
         _report(folder, plan, files, differences, time.monotonic() - started)
@@ -200,20 +200,21 @@ def _readable(document: Path) -> None:
 
 
 def _planned(
-    spec: Spec, config: Config, document: Path, configuration: Path | None, progress: Callable[[str], None]
+    loaded: Corrected, config: Config, document: Path, configuration: Path | None, progress: Callable[[str], None]
 ) -> Plan:
     from .planner import plan
 
-    return plan(spec, config, document=document.as_posix() if configuration else document.name, progress=progress)
+    name = document.as_posix() if configuration else document.name
+    return plan(loaded.spec, config, document=name, progress=progress, corrections=loaded.corrections)
 
 
-def _loaded(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> tuple[Spec, Config]:
-    from . import config, spec
+def _loaded(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> tuple[Corrected, Config]:
+    from . import config, corrections
 
     _readable(document)
     progress(f"reading {document.name}")
-    loaded = config.load(configuration) if configuration else config.Config()
-    return spec.load(document), loaded
+    stated = config.load(configuration) if configuration else config.Config()
+    return corrections.load(document, stated), stated
 
 
 @contextmanager
@@ -247,6 +248,8 @@ def _report(folder: Path, plan: Plan, files: dict[str, str], differences: list[D
     click.echo(
         f"  tools/list: {size:,} bytes, about {size // 4:,} tokens (the client decides how many of them it loads)"
     )
+    if plan.corrections:
+        click.echo(f"  {_corrected(plan)}")
     _report_left_out(plan)
     _report_notes(plan)
     kinds = [d.kind for d in differences]
@@ -254,6 +257,10 @@ def _report(folder: Path, plan: Plan, files: dict[str, str], differences: list[D
         ", ".join(f"{kinds.count(k)} {k}" for k in ("added", "changed", "removed") if k in kinds) or "no file changed"
     )
     click.echo(f"  {len(files)} files: {done}; {seconds:.1f} s")
+
+
+def _corrected(plan: Plan) -> str:
+    return f"{_count(len(plan.corrections), 'correction')} of the document applied"
 
 
 def _count(number: int, noun: str) -> str:
@@ -335,8 +342,8 @@ def list_(source: str, as_json: bool) -> None:
     """
     document, configuration = _document(source)
     with _progress(source) as progress:
-        spec, config = _loaded(document, configuration, progress)
-        plan = _planned(spec, config, document, configuration, progress)
+        loaded, config = _loaded(document, configuration, progress)
+        plan = _planned(loaded, config, document, configuration, progress)
     rows = [*_tool_rows(plan), *_left_out_rows(plan)]
     rows.sort(key=lambda r: (r["path"], r["method"]))
     if as_json:
@@ -351,6 +358,8 @@ def list_(source: str, as_json: bool) -> None:
     for cells in table:
         line = "  ".join(c.ljust(w) for c, w in zip(cells, [*widths, 0], strict=True)).rstrip()
         click.echo(click.style(line, fg=_COLOURS.get(cells[3])))
+    if plan.corrections:
+        click.echo(_corrected(plan), err=True)
     for note in plan.notes:
         click.echo(f"{click.style('note', fg='yellow')}: {shown(note)}", err=True)
 
@@ -418,15 +427,11 @@ def try_(source: str, calls: int, keep: Path | None) -> None:
     started = time.monotonic()
     document, configuration = _document(source)
     with _progress(source) as progress:
-        spec, config = _loaded(document, configuration, progress)
-        from .planner import plan as planned
-
-        plan = planned(
-            spec, config, document=document.as_posix() if configuration else document.name, progress=progress
-        )
+        loaded, config = _loaded(document, configuration, progress)
+        plan = _planned(loaded, config, document, configuration, progress)
         from .tryout import run
 
-        trial = run(spec, plan, calls=calls, keep=keep, progress=progress)
+        trial = run(loaded.spec, plan, calls=calls, keep=keep, progress=progress)
     click.echo(
         f"{click.style(_plain(plan.title), bold=True)}: {trial.listed} tools over stdio, MCP {trial.protocol or '-'}; "
         f"the API is a mock at {trial.base_url or '-'}"
@@ -485,7 +490,7 @@ def mock(source: str, host: str, port: int) -> None:
       mcpgen mock pagerduty --port 9000
     """
     document, configuration = _document(source)
-    spec, _ = _loaded(document, configuration, lambda _: None)
+    loaded, _ = _loaded(document, configuration, lambda _: None)
     from .mock import serve
 
     def ready(base: str) -> None:
@@ -493,7 +498,7 @@ def mock(source: str, host: str, port: int) -> None:
         click.echo(f"point a server at it with --base-url {base} and any credentials; Ctrl-C ends it")
 
     try:
-        serve(spec, host, port, ready=ready, echo=_echo_request)
+        serve(loaded.spec, host, port, ready=ready, echo=_echo_request)
     except OSError as error:
         hint = "choose another --port, or 0 for a free one"
         message = f"cannot listen on {host} port {port}: {error.strerror or error}"

@@ -5,8 +5,10 @@ Whether an operationId, a tag or an argument that the file names exists is for t
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,13 @@ from typing import Any
 
 from .problems import Problem, Rejected
 
-__all__ = ["AuthConfig", "Config", "Selection", "ToolConfig", "load", "locate"]
+__all__ = ["TOKEN_URL", "AuthConfig", "Config", "Fix", "Selection", "ToolConfig", "load", "locate"]
+
+
+TOKEN_URL = re.compile(
+    r"(https://[A-Za-z0-9._~-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&()*+,;=%-]*)?"
+)
+"""A URL to which a client's secret may be sent (RFC 6749, 3.2): https, or this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,27 @@ class AuthConfig:
     env: str = ""
     username_env: str = ""
     password_env: str = ""
+    token_url: str = ""
+    client_auth: str = ""
+    scopes: tuple[str, ...] | None = None
+    client_id_env: str = ""
+    client_secret_env: str = ""
+    refresh_token_env: str = ""
+    cert_file_env: str = ""
+    key_file_env: str = ""
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One correction of the document. `was` and `now` are JSON text, empty for: nothing there."""
+
+    key: str
+    """How `Config.problem` finds it: fix.1"""
+    at: str
+    was: str = ""
+    now: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +98,8 @@ class Config:
     registry_name: str = ""
     document: str = ""
     strict: bool = False
+    overlays: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     include: Selection = Selection()
     exclude: Selection = Selection()
     tools: Mapping[str, ToolConfig] = field(default_factory=dict)
@@ -105,12 +135,16 @@ def load(path: Path) -> Config:
 
 def locate(text: str, key: str) -> int:
     """Return the line (from 1) on which a dotted key of TOML stands; 0 when it is not found."""
-    parts = key.split(".", 1) if not key.startswith(("tools.", "auth.")) else key.split(".")
+    parts = key.split(".", 1) if not key.startswith(("tools.", "auth.", "fix.")) else key.split(".")
     table: list[str] = []
+    counts: Counter[str] = Counter()
     best = 0
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[\[?\s*(.+?)\s*\]\]?\s*(#.*)?$", line):
             table = [p.strip().strip("\"'") for p in re.findall(r'"[^"]*"|\'[^\']*\'|[^.]+', header[1])]
+            if line.lstrip().startswith("[["):
+                counts[header[1]] += 1
+                table.append(str(counts[header[1]]))
             if table == parts:
                 return number
             if len(table) < len(parts) and table == parts[: len(table)]:
@@ -139,6 +173,8 @@ class _Reader:
             "server": self._server,
             "document": self._text,
             "strict": self._flag,
+            "overlay": self._overlays,
+            "fix": self._fixes,
             "include": self._selection,
             "exclude": self._selection,
             "tools": self._tools,
@@ -149,7 +185,7 @@ class _Reader:
         values: dict[str, Any] = {"file": self._blank.file, "text": self._blank.text}
         for name, value in self._known("", data, known):
             read = known[name](name, value)
-            values.update(read if name in ("server", "annotations", "limits") else {name: read})
+            values.update(read if name in ("server", "overlay", "fix", "annotations", "limits") else {name: read})
         return Config(**values)
 
     def _known(self, at: str, table: Any, known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -206,6 +242,72 @@ class _Reader:
             read["methods"] = tuple(m.upper() for m in read["methods"])
         return Selection(**read)
 
+    def _overlays(self, at: str, value: Any) -> dict[str, Any]:
+        return {"overlays": self._texts(at, value)}
+
+    def _fixes(self, at: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, list):
+            self._wrong(at, f"`{at}` must be a list of tables: [[fix]]")
+            return {}
+        fixes = [self._fix(f"{at}.{number}", table) for number, table in enumerate(value, 1)]
+        for number, fix in enumerate(fixes, 1):
+            if fix.at and any(f.at == fix.at for f in fixes[: number - 1]):
+                self._wrong(f"{at}.{number}.at", f"another fix is for {fix.at} too", "make one of them")
+        return {"fixes": tuple(fixes)}
+
+    def _fix(self, at: str, table: Any) -> Fix:
+        before = len(self.problems)
+        readers: dict[str, Callable[[str, Any], str]] = {
+            "at": self._pointer,
+            "was": self._json,
+            "was_json": self._json_text,
+            "now": self._json,
+            "now_json": self._json_text,
+            "why": self._text,
+        }
+        read = self._fields(at, table, readers)
+        if not isinstance(table, dict):
+            return Fix(at, "")
+        for name in ("was", "now"):
+            if name in table and f"{name}_json" in table:
+                self._wrong(f"{at}.{name}_json", f"the fix has both `{name}` and `{name}_json`", "keep one")
+            read[name] = read.pop(f"{name}_json", read.get(name, ""))
+        if "at" not in table:
+            self._wrong(at, "the fix has no `at`", "copy the JSON pointer that the error message printed")
+        if not table.get("why"):
+            self._wrong(at, "the fix has no `why`", "say in a sentence what is wrong with the document")
+        if not table.keys() & {"was", "was_json", "now", "now_json"}:
+            hint = "`now` alone adds, `was` alone removes, both replace"
+            self._wrong(at, "the fix has neither `was` nor `now`", hint)
+        elif read["was"] == read["now"] and len(self.problems) == before:
+            self._wrong(at, "the fix changes nothing: `was` and `now` are the same")
+        return Fix(at, **{"at": "", **read})
+
+    def _pointer(self, at: str, value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(r"[^#]*#/([^~]|~[01])*", value, re.DOTALL):
+            return value
+        hint = 'copy it from the error message, for example "#/paths/~1users/get/parameters/0"'
+        self._wrong(at, f"`{at}` must be a JSON pointer", hint)
+        return ""
+
+    def _json(self, at: str, value: Any) -> str:
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            text.encode()  # refuses half a surrogate pair
+            return text
+        except (TypeError, ValueError):
+            hint = "write a date and a time in quotes; there is no nan and no inf"
+            self._wrong(at, f"`{at}` has a value that JSON has not", hint)
+            return ""
+
+    def _json_text(self, at: str, value: Any) -> str:
+        text = self._text(at, value)
+        try:
+            return self._json(at, json.loads(text)) if text or isinstance(value, str) else ""
+        except (ValueError, RecursionError) as error:
+            self._wrong(at, f"`{at}` is not valid JSON: {error}", "for what TOML can say, write it without _json")
+            return ""
+
     def _tools(self, at: str, value: Any) -> dict[str, ToolConfig]:
         if not isinstance(value, dict):
             self._wrong(at, "`tools` must be tables keyed by operationId: [tools.listUsers]")
@@ -241,17 +343,28 @@ class _Reader:
         if not isinstance(value, dict):
             self._wrong(at, "`auth` must be tables keyed by the security scheme: [auth.api_key]")
             return {}
-        names = ("value", "env", "username_env", "password_env", "description")
+        variables = ["env", "username_env", "password_env", "client_id_env", "client_secret_env", "refresh_token_env"]
+        variables += ["cert_file_env", "key_file_env"]
+        readers: dict[str, Callable[[str, Any], Any]] = {"scopes": self._texts}
+        readers |= dict.fromkeys([*variables, "value", "token_url", "client_auth", "description"], self._text)
         found = {}
         for scheme, table in value.items():
             where = f"{at}.{scheme}"
-            read = self._fields(where, table, dict.fromkeys(names, self._text))
-            for name in ("env", "username_env", "password_env"):
+            read = self._fields(where, table, readers)
+            for name in variables:
                 if name in read and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", read[name]):
                     self._wrong(f"{where}.{name}", f"`{read[name]}` is no name of an environment variable")
             if "value" in read and not re.search(r"\{[A-Za-z_][A-Za-z0-9_]*\}", read["value"]):
                 hint = 'write for example "Token token={API_KEY}"'
                 self._wrong(f"{where}.value", "the template names no environment variable in braces", hint)
+            for name in ("token_url", "client_auth", "scopes"):
+                if name in read and "value" in read:
+                    message = f"`{name}` is for access tokens that the server fetches, `value` for what it is given"
+                    self._wrong(f"{where}.{name}", message, "write one of the two")
+            if not TOKEN_URL.fullmatch(read.get("token_url", "https://a")):
+                self._wrong(f"{where}.token_url", f"`{where}.token_url` is no https:// URL")
+            if read.get("client_auth", "basic") not in ("basic", "post"):
+                self._wrong(f"{where}.client_auth", f'`{where}.client_auth` is neither "basic" nor "post"')
             found[scheme] = AuthConfig(**read)
         return found
 

@@ -662,6 +662,8 @@ class Mock:
         if not isinstance(scheme, dict):
             return ""
         place, key = scheme.get("in"), str(scheme.get("name"))
+        if str(scheme.get("scheme")).lower() == "digest":
+            return ""  # it comes after a challenge only, and the document states none
         if scheme.get("type") in ("http", "oauth2", "openIdConnect"):
             place, key = "header", "Authorization"
         elif scheme.get("type") != "apiKey":

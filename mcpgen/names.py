@@ -32,6 +32,9 @@ __all__ = [
 TOOL_NAME_LIMIT = 56
 """Clients prefix the server's name; the API's own limit is 64 (MCP, and the OpenAI and Gemini tool APIs)."""
 
+_PREFERRED = 40
+"""Names above this lose letters in long words that everybody abbreviates."""
+
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every model API takes as a property key."""
 
@@ -116,10 +119,11 @@ def title_of(name: str) -> str:
 def tool_name(text: str) -> str:
     """Return a tool name of at most `TOOL_NAME_LIMIT` characters out of an operationId or of a verb and a path.
 
-    Long names lose letters in known long words first, then their last words to a digest of the whole.
+    Names above 40 characters lose letters in known long words, those above the limit their last words to a digest of
+    the whole.
     """
     name = snake(text, "call")
-    if len(name) <= TOOL_NAME_LIMIT:
+    if len(name) <= _PREFERRED:
         return name
     short = "_".join(_SHORT.get(w, w) for w in name.split("_"))
     if len(short) <= TOOL_NAME_LIMIT:

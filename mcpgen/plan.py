@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .corrections import Correction
 from .problems import Problem
 
 Effect = Literal["read", "write", "destructive"]
@@ -208,6 +209,8 @@ class Variable:
     secret: bool = False
     default: str = ""
     choices: tuple[str, ...] = ()
+    format: str = ""
+    """"filepath" when it names a file, as in the registry's server.json."""
 
     @property
     def need(self) -> str:
@@ -215,7 +218,8 @@ class Variable:
 
     @property
     def told_default(self) -> str:
-        return f" Default: `{self.default}`." if self.default else ""
+        shown = "".join(c if c.isprintable() and c != "`" else "?" for c in self.default).replace("|", "\\|")
+        return f" Default: `{shown}`." if shown else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +247,8 @@ class Credential:
     variables: tuple[Variable, ...]
     settings: tuple[tuple[str, str], ...]
     """The keys under [auth.…] in mcpgen.toml that give what was inferred, with their values."""
+    setup: tuple[str, ...]
+    """The variables that a reader is told to set: of several ways the one that lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +293,8 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[Problem, ...] = ()
     registry_name: str = ""
+    corrections: tuple[Correction, ...] = ()
+    """What the configuration changed in the document before anything was made of it."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -302,8 +310,17 @@ class Plan:
     @property
     def setup_variables(self) -> tuple[Variable, ...]:
         """What somebody must set who follows the README."""
-        chosen = {v.name for c in self.credentials if c.key in self.first_choice for v in c.variables}
+        chosen = {
+            v.name for c in self.credentials if c.key in self.first_choice for v in c.variables if v.name in c.setup
+        }
         return tuple(v for v in self.variables if v.required or v.name in chosen)
+
+    @property
+    def token_hosts(self) -> str:
+        """What the README says of credentials that go elsewhere than to the API; empty when there are none."""
+        if not any(c.kind == "oauth" for c in self.credentials):
+            return ""
+        return " A client secret and a refresh token go to the token endpoint only."
 
     @property
     def environment_names(self) -> list[str]:
@@ -345,7 +362,7 @@ class Plan:
     def service_imports_source(self) -> str:
         """The import of what `service.py` uses."""
         text = " ".join([*(u.source for u in self.upstreams), *(c.source for c in self.credentials)])
-        names = ("ApiKey", "Basic", "Service", "Upstream", "Variable")
+        names = ("ApiKey", "Basic", "Digest", "MutualTls", "OAuth", "Service", "Upstream", "Variable")
         return Import("._runtime", tuple(n for n in names if n == "Service" or f"{n}(" in text)).source
 
     @property

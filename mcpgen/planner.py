@@ -21,6 +21,7 @@ from . import schemas as sch
 from .annotations import annotate, looks_like_a_read
 from .binding import Binder, Body, Draft, plain_path
 from .config import Config, Selection, ToolConfig
+from .corrections import Correction
 from .names import argument_key, ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
 from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool
 from .problems import Problem, Rejected
@@ -57,13 +58,22 @@ class _Sketch:
         return self.operation_id or f"{self.raw.method} {self.raw.path}"
 
 
-def plan(spec: Spec, config: Config, *, document: str = "", progress: Progress | None = None) -> Plan:
+def plan(
+    spec: Spec,
+    config: Config,
+    *,
+    document: str = "",
+    progress: Progress | None = None,
+    corrections: tuple[Correction, ...] = (),
+) -> Plan:
     """Return the plan of the server for `spec`.
 
-    `document` is how generated files name the document. Errors: `Rejected` with every mistake of the configuration,
-    with the defects of operations that it names, or with all defects when it says `strict = true`.
+    `document` is how generated files name the document, `corrections` are those that `spec` has. Errors: `Rejected`
+    with every mistake of the configuration, with the defects of operations that it names, or with all defects when it
+    says `strict = true`.
     """
-    return _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
+    made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
+    return replace(made, corrections=corrections)
 
 
 _FULL = 4
@@ -116,7 +126,9 @@ class _Planner:
         areas, models = self._areas(tools)
         needs = {s.security for s in sketches if s.security}
         used = {n for need in needs for alternative in need for n in alternative}
-        default, _ = self._access.requirements(self._spec.root.get("security"))
+        stated, _ = self._access.requirements(self._spec.root.get("security"))
+        default = tuple(a for a in stated if used.issuperset(a))  # every operation may have one of its own
+        self._access.ask(s.raw.node.get("security", self._spec.root.get("security")) for s in sketches)
         return Plan(
             name=self._name,
             package=self._config.package or self._name.replace("-", "_") + "_mcp",
@@ -207,6 +219,7 @@ class _Planner:
             known = set(self._access.credentials) | set(self._access.unsupported)
             if scheme not in known:
                 self._unknown(f"auth.{scheme}", scheme, "security scheme", known)
+        self._wrong += self._access.wrong
 
     def _unknown(self, key: str, value: str, kind: str, known: set[str]) -> None:
         close = get_close_matches(value, known, 1)

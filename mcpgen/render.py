@@ -92,6 +92,8 @@ def _registry(plan: Plan) -> dict[str, Any]:
         item |= {"isRequired": variable.required, "isSecret": variable.secret}
         if variable.default:
             item["default"] = variable.default
+        if variable.format:
+            item["format"] = variable.format
         if variable.choices:
             item["choices"] = list(variable.choices)
         variables.append(item)

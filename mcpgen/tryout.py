@@ -115,9 +115,8 @@ class _Trial:
 
         base = await self._mock.start()
         command = ["-m", self._plan.package, "--enable-write-tools", "--base-url", base]
-        parameters = StdioServerParameters(
-            command=sys.executable, args=command, env=self._environment(folder, base), cwd=folder
-        )
+        environment = self._environment(folder, base, temporary)
+        parameters = StdioServerParameters(command=sys.executable, args=command, env=environment, cwd=folder)
         log = temporary / "stderr.txt"
         self._progress("starting the server")
         # While the server starts, in a process of its own, its calls are thought of here.
@@ -149,7 +148,7 @@ class _Trial:
         problems += [f"{call.tool}: {problem}" for call in done for problem in call.problems]
         return Trial(base, protocol, listed, tuple(done), tuple(problems))
 
-    def _environment(self, folder: Path, base: str) -> dict[str, str]:
+    def _environment(self, folder: Path, base: str, temporary: Path) -> dict[str, str]:
         """Return the server's environment: every base URL is the mock, every credential is made up."""
         environment = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         # The first `env` of an upstream is the base URL as a whole; those of its variables come after it.
@@ -158,7 +157,9 @@ class _Trial:
         for variable in sorted({*self._plan.variables, *credentials}, key=lambda v: v.name):
             if variable.name in bases:
                 environment[variable.name] = base
-            elif variable.required or variable.secret or variable in credentials:
+            elif variable.format == "filepath" and variable.required:
+                environment[variable.name] = str(_certificate(temporary))
+            elif variable.required or variable.secret:
                 environment[variable.name] = f"trial-{variable.name.lower().replace('_', '-')}"
                 self._secrets.append(environment[variable.name])
         return environment
@@ -247,6 +248,31 @@ class _Trial:
             return values
         value, failed = sample(whole)
         return None if failed else value
+
+
+def _certificate(folder: Path) -> Path:
+    """Write a client certificate and its key into a file of `folder`; the mock, which speaks no TLS, never sees it."""
+    from datetime import datetime, timedelta
+
+    from cryptography import x509  # comes with the SDK
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    path = folder / "trial.pem"
+    if not path.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "trial")])
+        now = datetime.now()
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now)
+            .not_valid_after(now + timedelta(days=1))
+            .sign(key, hashes.SHA256())
+        )
+        pem = serialization.Encoding.PEM
+        kind = serialization.PrivateFormat.PKCS8
+        path.write_bytes(key.private_bytes(pem, kind, serialization.NoEncryption()) + certificate.public_bytes(pem))
+    return path
 
 
 _USUAL: dict[str, Any] = dict.fromkeys(("limit", "per_page", "page_size", "size"), 10) | dict.fromkeys(

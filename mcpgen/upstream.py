@@ -6,15 +6,15 @@ Sources: OpenAPI 3.1.1, "Server Object", "Security Scheme Object", "Security Req
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from openapi_pydantic.v3.v3_1 import SecurityScheme, Server
+from openapi_pydantic.v3.v3_1 import OAuthFlow, SecurityScheme, Server
 from pydantic import ValidationError
 
-from .config import AuthConfig, Config
+from .config import TOKEN_URL, AuthConfig, Config
 from .names import snake, words
 from .plan import Credential, Upstream, Variable
 from .problems import Problem
@@ -22,6 +22,9 @@ from .schemas import clean
 from .spec import Spec, Unresolved, escape
 
 __all__ = ["Access"]
+
+_SIGNING = ("dpop", "mutual", "negotiate", "ntlm", "scram-sha-1", "scram-sha-256")
+"""HTTP authentication schemes whose credential is no text that could be sent as it is (IANA's registry of them)."""
 
 Requirements = tuple[tuple[str, ...], ...]
 
@@ -35,7 +38,10 @@ class Access:
         self.credentials: dict[str, Credential] = {}
         self.unsupported: dict[str, str] = {}
         """Security schemes that the server cannot serve, with the reason."""
+        self.wrong: list[Problem] = []
+        """What the configuration says of a security scheme that has no use for it."""
         self._placements: dict[str, tuple[str, str]] = {}
+        self._oauth: dict[str, dict[str, Any]] = {}
         self._spec, self._config, self._prefix = spec, config, prefix
         self._urls: dict[str, str] = {}
         self._variables: dict[str, Variable] = {}
@@ -130,16 +136,23 @@ class Access:
                 first = error.errors()[0]
                 self.unsupported[name] = f"{'/'.join(str(p) for p in first['loc'])}: {first['msg']}"
                 continue
-            self._scheme(name, scheme, self._config.auth.get(name, AuthConfig()))
+            config = self._config.auth.get(name, AuthConfig())
+            self._scheme(name, scheme, config)
+            for key in ("token_url", "client_auth", "scopes"):
+                if name not in self._oauth and not config.value and getattr(config, key):
+                    message = f"no access token is fetched for the security scheme {name!r}"
+                    hint = "it is neither oauth2, openIdConnect nor http bearer, or it lacks a `token_url`"
+                    self.wrong.append(self._config.problem(f"auth.{name}.{key}", message, hint))
 
     def _scheme(self, name: str, scheme: SecurityScheme, config: AuthConfig) -> None:
-        env = config.env or f"{self._prefix}_{snake(name, 'key').upper()}"
+        stem = f"{self._prefix}_{snake(name, 'key').upper()}"
+        env = config.env or stem
         about = config.description or clean(scheme.description or "", 300)
         kind = scheme.type
         http = (scheme.scheme or "").lower()
         if kind == "apiKey" and scheme.name and scheme.security_scheme_in in ("header", "query", "cookie"):
             self._api_key(name, scheme.security_scheme_in, scheme.name, config.value or f"{{{env}}}", about)
-        elif kind == "http" and http == "basic":
+        elif kind == "http" and http in ("basic", "digest"):
             user = config.username_env or f"{env}_USERNAME"
             password = config.password_env or f"{env}_PASSWORD"
             variables = (
@@ -147,16 +160,31 @@ class Access:
                 Variable(password, "The password for the API; may be empty.", required=True, secret=True),
             )
             settings = (("username_env", user), ("password_env", password))
-            source = f"Basic({user!r}, {password!r})"
-            self.credentials[name] = Credential(name, "basic", "HTTP basic", source, variables, settings)
-        elif kind == "http" and http not in ("", "digest"):
+            source = f"{http.capitalize()}({user!r}, {password!r})"
+            self._placements[name] = ("header", "authorization")
+            self._credential(name, http, f"HTTP {http}", source, variables, settings)
+        elif kind == "mutualTLS":
+            certificate = config.cert_file_env or f"{env}_CERT_FILE"
+            key = config.key_file_env or f"{env}_KEY_FILE"
+            about = about or "The client certificate for the API."
+            variables = (
+                Variable(certificate, f"{about} The name of a PEM file.", required=True, format="filepath"),
+                Variable(key, "The name of the PEM file with its private key.", required=True, format="filepath"),
+            )
+            settings = (("cert_file_env", certificate), ("key_file_env", key))
+            source = f"MutualTls({certificate!r}, {key!r})"
+            self._credential(name, "tls", "a client certificate", source, variables, settings)
+        elif kind == "http" and http == "bearer" and config.token_url:
+            self._access_token(name, scheme, config, env, stem)
+        elif kind == "http" and http in _SIGNING and not config.value:
+            self.unsupported[name] = f"HTTP {scheme.scheme} authentication is a proof made for each request"
+        elif kind == "http" and http:
             word = "Bearer" if http == "bearer" else scheme.scheme or ""
             about = about or f"The {word} credential for the API."
             self._api_key(name, "header", "Authorization", config.value or f"{word} {{{env}}}", about)
         elif kind in ("oauth2", "openIdConnect"):
-            env = config.env or (env if words(env)[-1] == "token" else f"{env}_TOKEN")
-            about = config.description or "An OAuth 2.0 access token for the API."
-            self._api_key(name, "header", "Authorization", config.value or f"Bearer {{{env}}}", about)
+            token = config.env or (stem if words(stem)[-1] == "token" else f"{stem}_TOKEN")
+            self._access_token(name, scheme, config, token, stem)
         else:
             self.unsupported[name] = f"the security scheme type {kind!r}{f' ({http})' if http else ''} is not supported"
 
@@ -166,8 +194,100 @@ class Access:
         about = about or f"The credential that is sent as {place} `{header}`."
         variables = tuple(Variable(n, about, required=True, secret=True) for n in names)
         said = f"sent in the {place} {header}"
-        self.credentials[name] = Credential(name, place, said, source, variables, (("value", value),))
         self._placements[name] = (place, header.lower())
+        self._credential(name, place, said, source, variables, (("value", value),))
+
+    def _access_token(self, name: str, scheme: SecurityScheme, config: AuthConfig, token: str, stem: str) -> None:
+        """Place an access token, with the ways to fetch one that the document or the configuration states."""
+        about = config.description or "An OAuth 2.0 access token for the API."
+        flows = {n: f for n, f in scheme.flows or () if isinstance(f, OAuthFlow)}
+        client, code = flows.get("clientCredentials"), flows.get("authorizationCode")
+        grants: tuple[str, ...] = ("refresh_token", "client_credentials")
+        token_url, openid_url = config.token_url, ""
+        if not token_url and scheme.openIdConnectUrl:
+            openid_url = _private(scheme.openIdConnectUrl)
+        elif not token_url and client is not None:
+            token_url = _private(client.tokenUrl)
+            if not token_url:
+                message = f"the token URL of the client credentials of `{name}` is no complete https:// URL"
+                hint = f'write `token_url = "https://…"` under [auth.{name}] in mcpgen.toml'
+                at = f"#/components/securitySchemes/{escape(name)}/flows/clientCredentials"
+                self.problems.append(Problem(message, at, f"{hint}, or set {stem}_TOKEN_URL when the server starts"))
+        elif not token_url and code is not None:
+            token_url, grants = _private(code.refreshUrl) or _private(code.tokenUrl), grants[:1]
+        if config.value or not (token_url or openid_url or client):
+            self._api_key(name, "header", "Authorization", config.value or f"Bearer {{{token}}}", about)
+            return
+        names = {
+            "client_id": config.client_id_env or f"{stem}_CLIENT_ID",
+            "client_secret": config.client_secret_env or f"{stem}_CLIENT_SECRET",
+            "refresh_token": config.refresh_token_env or f"{stem}_REFRESH_TOKEN",
+        }
+        id_, secret, refresh = names.values()
+        place, scopes = f"{stem}_TOKEN_URL", f"{stem}_SCOPES"
+        self._oauth[name] = {
+            "token": token,
+            **names,
+            "token_url": token_url,
+            "token_url_env": place,
+            "openid_url": openid_url,
+            "scopes": config.scopes,
+            "scopes_env": scopes,
+            "grants": grants if len(grants) == 1 else (),
+            "client_auth": config.client_auth.removeprefix("basic"),
+        }
+        way = (id_, secret) if len(grants) == 2 else (refresh, id_)
+        unnamed = "" if token_url or openid_url else ", which the document does not name"
+        told = f", where it is not the one that {openid_url} names" if openid_url else unnamed
+        variables = (
+            Variable(token, f"{about} Or set {' and '.join(way)}, and the server fetches one.", secret=True),
+            Variable(id_, f"The id of the OAuth 2.0 client that fetches access tokens, in place of {token}."),
+            Variable(secret, f"The secret of the client {id_}.", secret=True),
+            Variable(refresh, f"A refresh token of the client {id_}, in place of {token}.", secret=True),
+            Variable(place, f"The token endpoint{told}.", default=token_url),
+            Variable(scopes, "The scopes to ask for, with blanks between them."),
+        )
+        setup = (token,) if client is None and not config.token_url else (*way, place) if unnamed else way
+        settings = (("env", token), *((f"{n}_env", e) for n, e in names.items()))
+        self._placements[name] = ("header", "authorization")
+        self._credential(name, "oauth", "an OAuth 2.0 access token", "", variables, settings, setup)
+
+    def ask(self, securities: Iterable[Any]) -> None:
+        """Make the scopes that operations need those that are asked for.
+
+        `securities` are the operations' security requirements; of several ways in, the first states the scopes.
+        """
+        needed: dict[str, set[str]] = {name: set() for name in self._oauth}
+        for security in securities:
+            seen: set[str] = set()
+            for item in security if isinstance(security, list) else ():
+                for name, scopes in item.items() if isinstance(item, Mapping) else ():
+                    if name in needed and name not in seen and isinstance(scopes, list):
+                        seen.add(name)
+                        needed[name] |= {s for stated in scopes for s in str(stated).split() if s.isprintable()}
+        for name, declared in self._oauth.items():
+            scopes = declared["scopes"]
+            if scopes is None:  # a refresh token has its own (RFC 6749, 6)
+                scopes = () if declared["grants"] else tuple(sorted(needed[name]))
+            lines = [f"{key}={value!r}," for key, value in {**declared, "scopes": scopes}.items() if value]
+            credential = self.credentials[name]
+            *others, last = credential.variables
+            variables = (*others, replace(last, default=" ".join(scopes)))
+            source = "\n".join(["OAuth(", "'Bearer',", *lines, ")"])
+            self.credentials[name] = replace(credential, source=source, variables=variables)
+
+    def _credential(
+        self,
+        name: str,
+        kind: str,
+        about: str,
+        source: str,
+        variables: tuple[Variable, ...],
+        settings: tuple[tuple[str, str], ...],
+        setup: tuple[str, ...] = (),
+    ) -> None:
+        setup = setup or tuple(v.name for v in variables)
+        self.credentials[name] = Credential(name, kind, about, source, variables, settings, setup)
 
     def requirements(self, stated: Any) -> tuple[Requirements, str]:
         """Return an OR of ANDs of scheme names, and why the operation cannot be called (empty when it can)."""
@@ -202,5 +322,11 @@ class Access:
         found = dict(self._variables)
         for name in sorted(set().union(*alternatives)):
             for variable in self.credentials[name].variables:
-                found.setdefault(variable.name, replace(variable, required=name in required))
+                found.setdefault(variable.name, replace(variable, required=variable.required and name in required))
         return tuple(found[n] for n in sorted(found))
+
+
+def _private(url: str | None) -> str:
+    """Return a URL of the document if a client's secret may be sent there, else nothing."""
+    stated = (url or "").strip()
+    return stated if TOKEN_URL.fullmatch(stated) else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpgen import config, spec
+from mcpgen import config, corrections
 from mcpgen.plan import Plan
 from mcpgen.planner import plan
 from mcpgen.render import render
@@ -28,7 +28,8 @@ def planned(folder: Path) -> Plan:
     document = next(p for p in (folder / "openapi.yaml", folder / "openapi.json") if p.is_file())
     configuration = folder / "mcpgen.toml"
     stated = config.load(configuration) if configuration.is_file() else config.Config()
-    return plan(spec.load(document), stated, document=document.name)
+    loaded = corrections.load(document, stated)
+    return plan(loaded.spec, stated, document=document.name, corrections=loaded.corrections)
 
 
 def built(folder: Path) -> tuple[Plan, dict[str, str]]:

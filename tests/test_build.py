@@ -326,8 +326,9 @@ def comparable(folder: Path, document: Any) -> Plan:
 @pytest.mark.parametrize("folder", CASES, ids=lambda c: c.name)
 def test_the_order_of_the_document_does_not_matter(folder: Path, tmp_path: Path) -> None:
     """A reshuffle upstream gives an empty diff."""
-    if (folder / "mcpgen.toml").is_file():
-        shutil.copy(folder / "mcpgen.toml", tmp_path)
+    for path in (folder / "mcpgen.toml", *folder.glob("*.overlay.yaml")):
+        if path.is_file():
+            shutil.copy(path, tmp_path)
     document = next(folder.glob("openapi.*"))
     loaded = spec.load(document).root
     one, other = comparable(tmp_path, loaded), comparable(tmp_path, reordered(loaded))
@@ -405,8 +406,8 @@ def servers() -> dict[str, tuple[Plan, dict[str, str]]]:
 
 THIRD_PARTY = {"anyio", "httpx2", "jsonschema", "mcp", "pydantic", "pydantic_core", "uvicorn"}
 DECLARATIONS = {
-    *("ApiKey", "Basic", "ConfigDict", "Cookie", "Field", "Form", "Header", "Json", "JsonRest", "Operation", "Part"),
-    *("Path", "Query", "Raw", "Service", "Upstream", "Variable"),
+    *("ApiKey", "Basic", "ConfigDict", "Cookie", "Digest", "Field", "Form", "Header", "Json", "JsonRest", "MutualTls"),
+    *("OAuth", "Operation", "Part", "Path", "Query", "Raw", "Service", "Upstream", "Variable"),
 }
 
 

@@ -200,7 +200,7 @@ def test_cell(row: tuple[str, bool, str, str, int], server: Server) -> None:
     )
 
 
-@pytest.mark.parametrize(("where", "kind"), product(DEFAULTS, VALUES))
+@pytest.mark.parametrize(("where", "kind"), list(product(DEFAULTS, VALUES)))
 def test_default_style(where: str, kind: str, server: Server) -> None:
     """A parameter that says neither style nor explode is simple in a path or header, exploded form elsewhere."""
     if (where, kind) == ("path", "empty"):

@@ -125,6 +125,9 @@ class Shape:
     members: tuple[Shape | Place, ...] = ()
     exclusive: bool = False
     """A union whose members exclude each other (`oneOf`)."""
+    discriminator: str = ""
+    tags: tuple[tuple[str, ...], ...] = ()
+    """The property that says which member of a union is meant, and the values that say so, member by member."""
     rest: dict[str, Any] = field(default_factory=dict)
     """Keywords that pydantic cannot say; their subschemas are places."""
 
@@ -609,11 +612,13 @@ class Schemas:
         rows: list[Key] = [stem]
         for _, branches in unions:
             rows = [row + self.place(b).key for row in rows for b in branches]
+        discriminator, values = self._discriminator(unions)
         members: list[Shape | Place] = []
+        tags: list[tuple[str, ...]] = []
         nullable = base.nullable
         failure: Contradiction | None = None
         kept: set[Key] = set()
-        for row in rows:
+        for index, row in enumerate(rows):
             row = tuple(dict.fromkeys(row))
             try:
                 if row in self._open:
@@ -633,6 +638,7 @@ class Schemas:
                 kept.add(row)
                 words = note.get("description", "") if isinstance(note, dict) else ""
                 members.append(Place(row, words if isinstance(words, str) else ""))
+                tags.append(values[index] if discriminator else ())
         if not members:
             if nullable:
                 return Shape(key, "null", description=base.description)
@@ -646,9 +652,33 @@ class Schemas:
                 default=only.default if base.default is None else base.default,
             )
         exclusive = any(kind == "oneOf" for kind, _ in unions)
-        return Shape(
-            key, "union", nullable, base.description, base.default, members=tuple(members), exclusive=exclusive
+        union = Shape(key, "union", nullable, base.description, base.default)
+        return replace(
+            union, members=tuple(members), exclusive=exclusive, discriminator=discriminator, tags=tuple(tags)
         )
+
+    def _discriminator(self, unions: list[Union]) -> tuple[str, list[tuple[str, ...]]]:
+        """Return the property that tells the branches of a union apart, and its values branch by branch.
+
+        A mapping gives the values, else the name of the branch's component (OpenAPI 3.1.1, "Discriminator Object").
+        """
+        branches = unions[0][1]
+        node = self._node(branches[0].rsplit("/", 2)[0])
+        stated = node.get("discriminator") if len(unions) == 1 else None
+        name = stated.get("propertyName") if isinstance(stated, dict) else None
+        if not isinstance(name, str):
+            return "", []
+        mapping = stated.get("mapping") if isinstance(stated, dict) else None
+        found: list[tuple[str, ...]] = []
+        for branch in branches:
+            ref = self._node(branch).get("$ref") if isinstance(self._node(branch), dict) else None
+            if not isinstance(ref, str):
+                found.append(())
+                continue
+            component = ref.rpartition("/")[2]
+            said = [v for v, r in mapping.items() if r in (ref, component)] if isinstance(mapping, dict) else []
+            found.append(tuple(sorted(map(str, said))) or (component,))
+        return name, found
 
     def _inert(self, node: Mapping[str, Any]) -> bool:
         """Tell whether a node, its combinators aside, admits everything."""

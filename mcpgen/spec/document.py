@@ -43,8 +43,8 @@ def load(path: Path, edit: Edit | None = None) -> "Spec":
 
     Files that it refers to are read too: those in its own folder and in the folder above, but nothing hidden. Raises
     `Rejected` with every reason for which it cannot be read: encoding, syntax, nesting, version, missing paths, or a
-    reference to what is not opened. Defects that leave a readable document are in `Spec.problems`. `edit` is called with
-    each file once it is parsed, and may change its `root`.
+    reference to what is not opened. Defects that leave a readable document are in `Spec.problems`. `edit` is called
+    with each file once it is parsed, and may change its `root`.
     """
     source = Source(str(path), decode(path))
     # Hundreds of thousands of small objects, all of which stay: the cycle collector would only walk them in vain.

@@ -39,6 +39,7 @@ def run(service: Service, argv: Sequence[str] | None = None) -> int:
         _start_logging(options.log_level, settings)
         tools = _select(service, options)
         _require_credentials(settings, tools)
+        settings.check_certificates()
         return _serve(settings, tools, options)
     except ConfigurationError as error:
         print(f"{service.name}: {error}", file=sys.stderr)
@@ -52,13 +53,13 @@ def _parser(service: Service) -> argparse.ArgumentParser:
     width = max(map(len, described), default=0)
     lines = [f"  {name:<{width}}  {purpose}" for name, purpose in described.items()]
     environment = "\n".join(["environment variables:", *lines, "", ""]) if lines else ""
-    first = next((name for scheme in service.security.values() for name in scheme.variables), "")
+    first = next((way for scheme in service.security.values() for way in scheme.ways), ())
     command = service.package.removesuffix("_mcp").replace("_", "-") + "-mcp"
     parser = argparse.ArgumentParser(
         prog=command,
         description=f"MCP server for {service.title}. Serves the reading tools over stdio unless told otherwise.",
         epilog=f"{environment}examples:\n"
-        f"  {first + '=… ' if first else ''}{command}\n"
+        f"  {''.join(f'{name}=… ' for name in first)}{command}\n"
         f"  {command} --enable-write-tools --exclude-tools some_tool,another_tool\n"
         f"  {command} --http --port 8000        then connect to http://127.0.0.1:8000/mcp",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -219,6 +220,7 @@ def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -
     from .server import ToolServer
 
     server = ToolServer(settings, tools.enabled, tools.hidden, tools.places, options.timeout).server()
+    sys.setrecursionlimit(4_000)  # pydantic builds the models of a query language (Elasticsearch's) 2,000 calls deep
     gc.freeze()
     gc.set_threshold(50_000)
     gc.enable()

@@ -207,7 +207,7 @@ def _pairs(name: str, value: Any, style: str, explode: bool, content: str, safe:
     if content:
         return [f"{key}={quote(_content(value, content), safe='')}"]
     if style == "deepObject":
-        return [f"{quote(path, safe='')}={quote(text_of(item), safe=safe)}" for path, item in _deep(name, value, 0)]
+        return [f"{quote(path, safe='')}={quote(text_of(item), safe=safe)}" for path, item in _deep(name, value)]
     if not isinstance(value, (list, dict)):
         return [f"{key}={quote(text_of(value), safe=safe)}"]
     if not value:
@@ -218,15 +218,18 @@ def _pairs(name: str, value: Any, style: str, explode: bool, content: str, safe:
     return [f"{key}={_SEPARATORS.get(style, ',').join(items)}"]
 
 
-def _deep(path: str, value: Any, depth: int) -> Iterable[tuple[str, Any]]:
-    """`a[b][c]`; an array of plain values inside an object repeats its key, any other array is numbered."""
+def _deep(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """`a[b][c]`; plain values of an array are `a[]` each, objects and arrays in it are numbered.
+
+    OpenAPI leaves this undefined; it is what PHP, Rack, qs and the vendors that use such forms (Stripe) read.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _deep(f"{path}[{key}]", item, depth + 1)
+            yield from _deep(f"{path}[{key}]", item)
     elif isinstance(value, list):
-        numbered = depth == 0 or _nested(value)
+        numbered = _nested(value)
         for index, item in enumerate(value):
-            yield from _deep(f"{path}[{index}]" if numbered else path, item, depth + 1)
+            yield from _deep(f"{path}[{index if numbered else ''}]", item)
     else:
         yield path, value
 

@@ -1,23 +1,26 @@
 """Turns the declarations of a generated server into a running MCP server.
 
 The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`), which is sent with the
-operator's credentials (`service`, `upstream`) and whose answer becomes a tool result (`answers`). `server` speaks MCP,
-`main` is the command line.
+operator's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose answer becomes a tool result
+(`answers`). `server` speaks MCP, `main` is the command line.
 """
 
 from .main import run
-from .service import ApiKey, Basic, Service, Upstream, Variable
+from .service import ApiKey, Basic, Digest, MutualTls, OAuth, Service, Upstream, Variable
 from .tool import Cookie, Form, Header, Json, JsonRest, Model, Operation, Part, Path, Query, Raw, Tool
 
 __all__ = [
     "ApiKey",
     "Basic",
     "Cookie",
+    "Digest",
     "Form",
     "Header",
     "Json",
     "JsonRest",
     "Model",
+    "MutualTls",
+    "OAuth",
     "Operation",
     "Part",
     "Path",

@@ -10,16 +10,22 @@ import ipaddress
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
-from urllib.parse import quote, urlsplit
+from itertools import product
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote, quote_plus, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 _NAMES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COOKIE_SAFE = "!#$&'()*+-./:<=>?@[]^_`{|}~%"  # RFC 6265 cookie-octets: no blank, comma, semicolon, quote, backslash
 
 Requirements: TypeAlias = tuple[tuple[str, ...], ...]
+Names: TypeAlias = tuple[str, ...]
 
 
 class ConfigurationError(Exception):
@@ -45,6 +51,10 @@ class Upstream:
     variables: tuple[Variable, ...] = ()
 
 
+# Every scheme says which environment variables it reads, which of them together are enough (`ways`, the first complete
+# one is used), what each is for, and what of their values must never be shown.
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A credential sent in a header, in the query or as a cookie; `{NAME}` in the value is an environment variable."""
@@ -54,13 +64,25 @@ class ApiKey:
     value: str
 
     @property
-    def variables(self) -> tuple[str, ...]:
+    def variables(self) -> Names:
         return tuple(dict.fromkeys(_NAMES.findall(self.value)))
+
+    @property
+    def ways(self) -> tuple[Names, ...]:
+        return (self.variables,)
+
+    def purpose(self, name: str) -> str:
+        return f"credential, sent in the {self.place} {self.name}"
 
     def secret(self, values: Mapping[str, str]) -> str:
         """The value as it is sent."""
         text = _NAMES.sub(lambda match: values[match[1]], self.value)
         return quote(text, safe=_COOKIE_SAFE) if self.place == "cookie" else text
+
+    def secrets(self, values: Mapping[str, str]) -> Iterator[str]:
+        yield from (values[name] for name in self.variables if name in values)
+        if all(name in values for name in self.variables):
+            yield self.secret(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +95,159 @@ class Basic:
     name = "Authorization"
 
     @property
-    def variables(self) -> tuple[str, ...]:
+    def variables(self) -> Names:
         return (self.user, self.password)
+
+    @property
+    def ways(self) -> tuple[Names, ...]:
+        return (self.variables,)
+
+    def purpose(self, name: str) -> str:
+        return "user name" if name == self.user else "password, may be empty"
 
     def secret(self, values: Mapping[str, str]) -> str:
         """The value as it is sent."""
-        pair = f"{values[self.user]}:{values[self.password]}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
+        return _basic(values[self.user], values[self.password])
+
+    def secrets(self, values: Mapping[str, str]) -> Iterator[str]:
+        yield from (values[name] for name in self.variables if name in values)
+        if all(name in values for name in self.variables):
+            yield self.secret(values)
+            yield self.secret(values).removeprefix("Basic ")
 
 
-Scheme: TypeAlias = ApiKey | Basic
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """HTTP digest authentication (RFC 7616); both variables must be set, the password may be empty."""
+
+    user: str
+    password: str
+
+    @property
+    def variables(self) -> Names:
+        return (self.user, self.password)
+
+    @property
+    def ways(self) -> tuple[Names, ...]:
+        return (self.variables,)
+
+    def purpose(self, name: str) -> str:
+        return "user name" if name == self.user else "password, may be empty"
+
+    def secrets(self, values: Mapping[str, str]) -> Iterator[str]:
+        yield from (values[name] for name in self.variables if name in values)
+
+
+@dataclass(frozen=True, slots=True)
+class MutualTls:
+    """A client certificate and its private key, each a file in PEM; both may be in one file."""
+
+    certificate: str
+    key: str
+
+    @property
+    def variables(self) -> Names:
+        return (self.certificate, self.key)
+
+    @property
+    def ways(self) -> tuple[Names, ...]:
+        return (self.variables,)
+
+    def purpose(self, name: str) -> str:
+        return "file of the client certificate, PEM" if name == self.certificate else "file of its private key, PEM"
+
+    def secrets(self, values: Mapping[str, str]) -> Iterator[str]:
+        return iter(())
+
+    def load(self, context: ssl.SSLContext, values: Mapping[str, str]) -> None:
+        """Read both files into a TLS context. Raises ConfigurationError when that fails."""
+        for name in self.variables:
+            try:
+                with open(values[name], "rb"):
+                    pass
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or "not a file name"
+                raise ConfigurationError(f"{name} names a file that cannot be read: {why}") from None
+        try:
+            # Without the password, OpenSSL would ask on the terminal.
+            context.load_cert_chain(values[self.certificate], values[self.key], password=lambda: "")
+        except (OSError, ValueError):  # an SSLError is an OSError
+            raise ConfigurationError(
+                f"the files that {self.certificate} and {self.key} name are not a certificate and its private key in "
+                "PEM without a passphrase"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth:
+    """An OAuth 2.0 access token, sent as `word TOKEN`: given in the environment, or fetched by this server.
+
+    It is fetched with a refresh token or the client's own credentials (RFC 6749, 6 and 4.4), whichever of `grants` has
+    its variables set, from `token_url`, or from the endpoint that the discovery document at `openid_url` names.
+    `scopes` are asked for unless the variable `scopes_env` says otherwise; `client_auth` is "basic" or "post"
+    (RFC 6749, 2.3.1).
+    """
+
+    word: str
+    token: str
+    client_id: str = ""
+    client_secret: str = ""
+    refresh_token: str = ""
+    token_url: str = ""
+    token_url_env: str = ""
+    openid_url: str = ""
+    scopes: tuple[str, ...] = ()
+    scopes_env: str = ""
+    grants: tuple[str, ...] = ("refresh_token", "client_credentials")
+    client_auth: str = "basic"
+    place = "header"
+    name = "Authorization"
+
+    @property
+    def variables(self) -> Names:
+        fetching = (self.client_id, self.client_secret, self.refresh_token, self.scopes_env, self.token_url_env)
+        return (self.token, *filter(None, fetching))
+
+    @property
+    def ways(self) -> tuple[Names, ...]:
+        place: Names = () if self.token_url or self.openid_url else (self.token_url_env,)
+        fetching = {
+            "refresh_token": (self.refresh_token, self.client_id, *place),
+            "client_credentials": (self.client_id, self.client_secret, *place),
+        }
+        return ((self.token,), *(fetching[grant] for grant in self.grants if all(fetching[grant])))
+
+    def purpose(self, name: str) -> str:
+        endpoint = self.token_url or (f"as {self.openid_url} says" if self.openid_url else "")
+        scopes = " ".join(self.scopes)
+        scopes = scopes if len(scopes) <= 200 else f"{scopes[:199]}…"
+        return {
+            self.token: f"access token, sent in the {self.place} {self.name}",
+            self.client_id: "client id, to fetch access tokens with",
+            self.client_secret: "client secret",
+            self.refresh_token: "refresh token, to fetch access tokens with",
+            self.scopes_env: f"scopes to ask for{f', default {scopes}' if scopes else ''}",
+            self.token_url_env: f"token endpoint{f', default {endpoint}' if endpoint else ''}",
+        }[name]
+
+    def client(self, values: Mapping[str, str]) -> str:
+        """What authenticates the client at the token endpoint with `client_auth` "basic"."""
+        return _basic(quote_plus(values[self.client_id]), quote_plus(values[self.client_secret]))
+
+    def secrets(self, values: Mapping[str, str]) -> Iterator[str]:
+        for name in (self.token, self.client_secret, self.refresh_token):
+            if name in values:
+                yield values[name]
+                yield quote_plus(values[name])
+        if self.client_id in values and self.client_secret in values:
+            yield self.client(values).removeprefix("Basic ")
+
+
+Scheme: TypeAlias = ApiKey | Basic | Digest | MutualTls | OAuth
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +271,7 @@ class Service:
         """Every environment variable that the server reads, with a word about it."""
         for scheme in self.security.values():
             for name in scheme.variables:
-                yield name, _purpose(scheme, name)
+                yield name, scheme.purpose(name)
         for key, upstream in self.servers.items():
             where = "the API" if key == "" else f"the API's server {key}"
             if upstream.env:
@@ -117,28 +282,33 @@ class Service:
                     yield variable.env, f"{variable.name} in {upstream.url} (default {variable.default!r}{choice})"
 
 
-def _purpose(scheme: Scheme, name: str) -> str:
-    if isinstance(scheme, Basic):
-        return "user name" if name == scheme.user else "password, may be empty"
-    return f"credential, sent in the {scheme.place} {scheme.name}"
-
-
 class Mask:
     """Replaces credentials by `***` in a text, in the forms in which they turn up in messages."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            if len(secret) >= 4:  # a shorter one would blank out ordinary words
-                encoded = base64.b64encode(secret.encode()).decode()
-                forms |= {secret, quote(secret, safe=""), encoded, encoded.rstrip("="), json.dumps(secret)[1:-1]}
-                forms.add(repr(secret.encode("latin-1", "replace"))[2:-1])  # as the HTTP client logs a header
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._fixed = {form for secret in secrets for form in _forms(secret)}
+        self._learned: deque[str] = deque(maxlen=32)
+        self._ordered = sorted(self._fixed, key=len, reverse=True)
+
+    def learn(self, secret: str) -> None:
+        """Hide one more, that came while the server runs; the newest of them stay hidden."""
+        if secret not in self._learned:
+            self._learned.append(secret)
+            learned = {form for known in self._learned for form in _forms(known)}
+            self._ordered = sorted(self._fixed | learned, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        for form in self._forms:
+        for form in self._ordered:
             text = text.replace(form, "***")
         return text
+
+
+def _forms(secret: str) -> set[str]:
+    if len(secret) < 4:  # it would blank out ordinary words
+        return set()
+    encoded = base64.b64encode(secret.encode()).decode()
+    logged = repr(secret.encode("latin-1", "replace"))[2:-1]  # as the HTTP client logs a header
+    return {secret, quote(secret, safe=""), encoded, encoded.rstrip("="), json.dumps(secret)[1:-1], logged}
 
 
 class MaskingFilter(logging.Filter):
@@ -192,23 +362,26 @@ class Settings:
         for scheme in service.security.values():
             for name in scheme.variables:
                 value = environ.get(name, "").strip()
-                if _CONTROL.search(value) or not _is_latin_1(value):
+                if _CONTROL.search(value) or not _fits(scheme, name, value):
                     raise ConfigurationError(f"{name} holds a line break or a character that no header can carry")
-                # An empty variable is a missing one, except for the password of basic authentication.
-                if value or (isinstance(scheme, Basic) and name == scheme.password and name in environ):
+                # An empty variable is a missing one, except for a password.
+                if value or (isinstance(scheme, Basic | Digest) and name == scheme.password and name in environ):
                     values[name] = value
-            if all(name in values for name in scheme.variables):
-                secrets += [scheme.secret(values), scheme.secret(values).removeprefix("Basic ")]
+            _check(scheme, values)
+            secrets += scheme.secrets(values)
         servers = {
             key: _base_url(_url_of(key, upstream, environ, base_url), upstream, insecure_http)
             for key, upstream in service.servers.items()
         }
-        return cls(service, values, servers, Mask([*values.values(), *secrets]))
+        return cls(service, values, servers, Mask(secrets))
+
+    def way(self, scheme: Scheme) -> Names | None:
+        """The variables that a scheme's credential is made from; None if none of its ways is complete."""
+        return next((way for way in scheme.ways if all(name in self.values for name in way)), None)
 
     def has(self, alternative: tuple[str, ...]) -> bool:
         """Whether every credential of an alternative is there."""
-        security = self.service.security
-        return all(name in self.values for key in alternative for name in security[key].variables)
+        return all(self.way(self.service.security[key]) is not None for key in alternative)
 
     def choose(self, requirements: Requirements) -> tuple[str, ...] | None:
         """The first alternative whose credentials are all there, anonymous ones last; None if there is none."""
@@ -222,17 +395,38 @@ class Settings:
         choices: list[str] = []
         for alternative in filter(None, requirements):
             schemes = [self.service.security[key] for key in alternative]
-            needed = {name: _purpose(scheme, name) for scheme in schemes for name in scheme.variables}
-            choices.append(" and ".join(f"{name} ({purpose})" for name, purpose in needed.items()))
+            for ways in product(*(scheme.ways for scheme in schemes)):
+                chosen = zip(schemes, ways, strict=True)
+                needed = {name: scheme.purpose(name) for scheme, way in chosen for name in way}
+                choices.append(" and ".join(f"{name} ({purpose})" for name, purpose in needed.items()))
         return "set " + ", or ".join(dict.fromkeys(choices))
 
+    def check_certificates(self) -> None:
+        """Raise ConfigurationError for a client certificate that cannot be used."""
+        for scheme in self.service.security.values():
+            if isinstance(scheme, MutualTls) and self.way(scheme):
+                import ssl
 
-def _is_latin_1(text: str) -> bool:
+                scheme.load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.values)
+
+
+def _fits(scheme: Scheme, name: str, value: str) -> bool:
+    """Whether a value can go where its scheme puts it: into a header as it is, somewhere encoded, or nowhere."""
+    if isinstance(scheme, MutualTls):
+        return True
+    encoded = isinstance(scheme, Digest) or (isinstance(scheme, OAuth) and name != scheme.token)
     try:
-        text.encode("latin-1")
+        value.encode("utf-8" if encoded else "latin-1")
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _check(scheme: Scheme, values: Mapping[str, str]) -> None:
+    if isinstance(scheme, Digest) and re.search(r'["\\]', values.get(scheme.user, "")):
+        raise ConfigurationError(f"{scheme.user} holds a quote or a backslash, which HTTP digest cannot carry")
+    if isinstance(scheme, OAuth) and (url := values.get(scheme.token_url_env)) and not is_private(url):
+        raise ConfigurationError(f"{scheme.token_url_env} must be a complete https:// URL, without a user name")
 
 
 def _url_of(key: str, upstream: Upstream, environ: Mapping[str, str], base_url: str) -> str:
@@ -278,3 +472,15 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_private(url: str) -> bool:
+    """Whether a URL is complete and what is sent to it cannot be read on the way: https, or to this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.username or parts.password or parts.fragment or re.search(r"[\s{}\\]", url):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))

@@ -56,9 +56,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A request header (style simple)."""
+    """A request header (style simple; or a delimited one, from OpenAPI 2.0)."""
 
     name: str
+    style: str = "simple"
     explode: bool = False
     content: str = ""
     null: bool = False

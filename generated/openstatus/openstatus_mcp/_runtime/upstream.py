@@ -7,21 +7,26 @@ follows a redirect only for a reading request that stays on the same origin.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import anyio
 
-from .service import Settings
+from .service import ApiKey, Basic, ConfigurationError, Digest, MutualTls, OAuth, Settings
 from .tool import Operation, Refused
 from .wire import Wire
 
 if TYPE_CHECKING:
     import httpx2
 
+    from .oauth import Tokens
+
 ANSWER_LIMIT = 8 * 1024 * 1024
 _REDIRECTS = 5
+_TOKEN_SECONDS = 30.0
 _SAFE = ("GET", "HEAD")
 _READS = ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE")
 
@@ -43,44 +48,62 @@ class Answer:
     credentials: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """What the credentials of an alternative add to a request."""
+
+    query: list[str]
+    headers: list[tuple[str, bytes]]
+    digest: httpx2.DigestAuth | None = None
+    certificate: MutualTls | None = None
+
+
 class Client:
     """Sends requests to the service's servers with the operator's credentials. Close it at the end."""
 
     def __init__(self, settings: Settings, timeout: float) -> None:
         self._settings = settings
         self._timeout = timeout
-        self._http: httpx2.AsyncClient | None = None
+        self._http: dict[MutualTls | None, httpx2.AsyncClient] = {}
+        self._tokens: dict[str, Tokens] = {}
+        self._digests: dict[str, httpx2.DigestAuth] = {}
         self._lock = threading.Lock()
         self._agent = f"{settings.service.name}-mcp/{settings.service.version}".encode("ascii", "replace")
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
-        if self._http is not None:
-            await self._http.aclose()
+        for client in self._http.values():
+            await client.aclose()
 
-    def prepare(self) -> httpx2.AsyncClient:
-        """Make the pooled client, once; safe in any thread. It connects to nothing.
+    def prepare(self, certificate: MutualTls | None = None) -> httpx2.AsyncClient:
+        """Make the pooled client for a client certificate or none, once; safe in any thread. It connects to nothing.
 
-        Not made at start, because loading the certificates takes longer than listing the tools.
+        Not made at start, because loading the certificates takes longer than listing the tools. Raises
+        ConfigurationError for a client certificate that cannot be used (any more).
         """
         with self._lock:
-            if self._http is None:
+            if certificate not in self._http:
                 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
                 import httpx2
 
-                self._http = httpx2.AsyncClient(
+                context = httpx2.create_ssl_context(trust_env=False)
+                if certificate is not None:
+                    certificate.load(context, self._settings.values)
+                self._http[certificate] = httpx2.AsyncClient(
+                    verify=context,
                     trust_env=False,
                     follow_redirects=False,
                     cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                     limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
                 )
-            return self._http
+            return self._http[certificate]
 
     async def send(self, operation: Operation, wire: Wire) -> Answer:
         """Send a request and read its answer whole, within the time and size limits.
 
-        Raises Unanswered when a credential is missing, or when no complete answer came.
+        A 401 means that nothing was carried out: with an access token that can be fetched anew, the request is sent
+        once more. Raises Unanswered when a credential is missing, or when no complete answer came.
         """
         service = self._settings.service
         requirements = service.requirements if operation.security is None else operation.security
@@ -91,25 +114,60 @@ class Client:
                 f"{self._settings.missing(requirements)} in the server's environment and to start it again"
             )
         base = self._settings.servers[operation.server]
-        host = base.host
-        try:
-            with anyio.fail_after(self._timeout):
-                return await self._follow(base.origin, base.path, wire, alternative)
-        except TimeoutError:
-            after = f"{host} gave no complete answer to {wire.method} within {self._timeout:g} seconds"
-            raise Unanswered(f"{after}; {_aftermath(wire.method)}") from None
+        deadline = anyio.current_time() + self._timeout
+        for renewed in (False, True):
+            secrets = await self._secrets(alternative, deadline)
+            try:
+                with anyio.fail_after(deadline - anyio.current_time()):
+                    answer = await self._follow(base.origin, base.path, wire, alternative, secrets)
+            except TimeoutError:
+                after = f"{base.host} gave no complete answer to {wire.method} within {self._timeout:g} seconds"
+                raise Unanswered(f"{after}; {_aftermath(wire.method)}") from None
+            fetched = [key for key in alternative if key in self._tokens]
+            if answer.status != 401 or renewed or not fetched:
+                break
+            for key in fetched:
+                self._tokens[key].refused(secrets[key])
+        return answer
 
-    async def _follow(self, origin: str, base_path: str, wire: Wire, alternative: tuple[str, ...]) -> Answer:
+    async def _secrets(self, alternative: tuple[str, ...], deadline: float) -> dict[str, str]:
+        """What is sent for each credential that is sent as it is; a token is fetched here if there is none."""
+        values = self._settings.values
+        secrets: dict[str, str] = {}
+        for key in alternative:
+            scheme = self._settings.service.security[key]
+            if isinstance(scheme, ApiKey | Basic):
+                secrets[key] = scheme.secret(values)
+            elif isinstance(scheme, OAuth) and scheme.token in values:
+                secrets[key] = f"{scheme.word} {values[scheme.token]}"
+            elif isinstance(scheme, OAuth):
+                if key not in self._tokens:
+                    from .oauth import Tokens
+
+                    self._tokens[key] = Tokens(scheme, self._settings, self.prepare, self._agent)
+                tokens = self._tokens[key]
+                try:
+                    with anyio.fail_after(min(_TOKEN_SECONDS, deadline - anyio.current_time())):
+                        secrets[key] = f"{scheme.word} {await tokens.get()}"
+                except TimeoutError:
+                    raise Unanswered(
+                        f"{tokens.host} gave no access token in time; nothing was carried out, the call can be repeated"
+                    ) from None
+        return secrets
+
+    async def _follow(
+        self, origin: str, base_path: str, wire: Wire, alternative: tuple[str, ...], secrets: Mapping[str, str]
+    ) -> Answer:
         import httpx2
 
-        query, headers = self._authorize(wire, alternative)
+        grant = self._authorize(wire, alternative, secrets)
         target = base_path + wire.path
         public = "&".join(wire.query)
         hops = 0
         while True:
             public_url = f"{origin}{target}" + (f"?{public}" if public else "")
-            pairs = "&".join(filter(None, [public, *query]))
-            answer = await self._once(origin, f"{target}?{pairs}" if pairs else target, public_url, wire, headers)
+            pairs = "&".join(filter(None, [public, *grant.query]))
+            answer = await self._answer(origin, f"{target}?{pairs}" if pairs else target, public_url, wire, grant)
             location = answer.headers.get("location", "")
             if answer.status not in (301, 302, 303, 307, 308) or wire.method not in _SAFE or not location:
                 break
@@ -125,18 +183,26 @@ class Client:
             hops += 1
             path, _, public = there.raw_path.decode("ascii").partition("?")
             target = path
-        names = [name for key in alternative for name in self._settings.service.security[key].variables]
-        return Answer(wire.method, answer.url, answer.status, answer.reason, answer.headers, answer.body, tuple(names))
+        schemes = [self._settings.service.security[key] for key in alternative]
+        names = tuple(name for scheme in schemes for name in self._settings.way(scheme) or ())
+        return replace(answer, credentials=names)
 
-    def _authorize(self, wire: Wire, alternative: tuple[str, ...]) -> tuple[list[str], list[tuple[str, bytes]]]:
-        """Query pairs and headers with the credentials of an alternative, which win over an argument of that name."""
+    def _authorize(self, wire: Wire, alternative: tuple[str, ...], secrets: Mapping[str, str]) -> _Grant:
+        """A request's credentials, all its headers among them; they win over an argument of that name."""
         query: list[str] = []
         headers = list(wire.headers)
         cookies = list(wire.cookies)
+        digest: httpx2.DigestAuth | None = None
+        certificate: MutualTls | None = None
         for key in alternative:
             scheme = self._settings.service.security[key]
-            secret = scheme.secret(self._settings.values)
-            if scheme.place == "query":
+            secret = secrets.get(key, "")
+            if isinstance(scheme, MutualTls):
+                certificate = scheme
+            elif isinstance(scheme, Digest):
+                digest = self._digest(key, scheme)
+                headers = [header for header in headers if header[0].lower() != "authorization"]
+            elif scheme.place == "query":
                 query.append(f"{quote(scheme.name, safe='')}={quote(secret, safe='')}")
             elif scheme.place == "cookie":
                 cookies.append(f"{scheme.name}={secret}")
@@ -152,14 +218,60 @@ class Client:
         headers.append(("Accept-Encoding", b"gzip, deflate"))
         if cookies:
             headers.append(("Cookie", "; ".join(cookies).encode("latin-1")))
-        return query, headers
+        return _Grant(query, headers, digest, certificate)
 
-    async def _once(
-        self, origin: str, target: str, public_url: str, wire: Wire, headers: list[tuple[str, bytes]]
-    ) -> Answer:
+    def _digest(self, key: str, scheme: Digest) -> httpx2.DigestAuth:
+        """Of a scheme there is one, because it remembers the newest challenge."""
+        if key not in self._digests:
+            import httpx2
+
+            user, password = (self._settings.values[name] for name in scheme.variables)
+            self._digests[key] = httpx2.DigestAuth(user, password)
+        return self._digests[key]
+
+    async def _answer(self, origin: str, target: str, public_url: str, wire: Wire, grant: _Grant) -> Answer:
+        """The answer to one request, or to its repetition when HTTP digest is challenged."""
+        client = self._client(grant)
+        if grant.digest is None:
+            return (await self._once(client, origin, target, public_url, wire, grant.headers))[0]
         import httpx2
 
-        client = self.prepare()
+        # What the flow reads and writes of a request; the client's own has the origin instead of the target.
+        request = SimpleNamespace(method=wire.method, url=SimpleNamespace(raw_path=target.encode("ascii")), headers={})
+        try:
+            flow = grant.digest.auth_flow(cast(httpx2.Request, request))
+            next(flow)
+            while True:
+                digest = [(name, value.encode()) for name, value in request.headers.items()]
+                answer, received = await self._once(client, origin, target, public_url, wire, [*grant.headers, *digest])
+                challenges = [("WWW-Authenticate", line) for line in received.get_list("www-authenticate")]
+                flow.send(httpx2.Response(answer.status, headers=challenges))
+        except StopIteration:
+            return answer
+        except (httpx2.ProtocolError, NotImplementedError, ValueError) as error:
+            host = origin.partition("://")[2]
+            raise Unanswered(
+                f"{host} answered 401 and asks for HTTP digest authentication in a way that this server does not "
+                f"know: {error}; nothing was carried out"
+            ) from None
+
+    def _client(self, grant: _Grant) -> httpx2.AsyncClient:
+        try:
+            return self.prepare(grant.certificate)
+        except ConfigurationError as error:
+            raise Unanswered(f"{error}; nothing was sent, and the operator of this server must correct it") from None
+
+    async def _once(
+        self,
+        client: httpx2.AsyncClient,
+        origin: str,
+        target: str,
+        public_url: str,
+        wire: Wire,
+        headers: list[tuple[str, bytes]],
+    ) -> tuple[Answer, httpx2.Headers]:
+        import httpx2
+
         seconds = self._timeout
         extensions: dict[str, Any] = {
             # The request line exactly as built: the client would normalise a URL.
@@ -210,7 +322,8 @@ class Client:
         finally:
             await response.aclose()
         known = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(wire.method, public_url, response.status_code, response.reason_phrase, known, bytes(body))
+        status, reason = response.status_code, response.reason_phrase
+        return Answer(wire.method, public_url, status, reason, known, bytes(body)), response.headers
 
     def _broken(self, host: str, method: str, error: Exception) -> Unanswered:
         why = self._settings.mask(str(error)) or type(error).__name__

@@ -23,7 +23,7 @@ from .tool import Cookie, Form, Header, InvalidArguments, Json, JsonRest, Marker
 _LITERAL_PATH = "/:@!$&'()*+,;=~%"  # what a path template may already hold, escapes included
 _LITERAL_QUERY = _LITERAL_PATH + "?"
 _RESERVED_IN_QUERY = ":/?@!$'()*,;"  # allowReserved: legal in a query, and never one of & = + #
-_SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
+_SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[\t -~]*)?")
 _BREAKS_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -164,7 +164,7 @@ def _path_value(marker: Path, value: Any) -> str:
         case "matrix":
             return f";{name}={','.join(items)}"
         case _:
-            return ",".join(items)
+            return _SEPARATORS.get(marker.style, ",").join(items)
 
 
 def _refuse_blank(value: Any) -> None:
@@ -207,7 +207,7 @@ def _pairs(name: str, value: Any, style: str, explode: bool, content: str, safe:
     if content:
         return [f"{key}={quote(_content(value, content), safe='')}"]
     if style == "deepObject":
-        return [f"{quote(path, safe='')}={quote(text_of(item), safe=safe)}" for path, item in _deep(name, value, 0)]
+        return [f"{quote(path, safe='')}={quote(text_of(item), safe=safe)}" for path, item in _deep(name, value)]
     if not isinstance(value, (list, dict)):
         return [f"{key}={quote(text_of(value), safe=safe)}"]
     if not value:
@@ -218,21 +218,25 @@ def _pairs(name: str, value: Any, style: str, explode: bool, content: str, safe:
     return [f"{key}={_SEPARATORS.get(style, ',').join(items)}"]
 
 
-def _deep(path: str, value: Any, depth: int) -> Iterable[tuple[str, Any]]:
-    """`a[b][c]`; an array of plain values inside an object repeats its key, any other array is numbered."""
+def _deep(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """`a[b][c]`; plain values of an array are `a[]` each, objects and arrays in it are numbered.
+
+    OpenAPI leaves this undefined; it is what PHP, Rack, qs and the vendors that use such forms (Stripe) read.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _deep(f"{path}[{key}]", item, depth + 1)
+            yield from _deep(f"{path}[{key}]", item)
     elif isinstance(value, list):
-        numbered = depth == 0 or _nested(value)
+        numbered = _nested(value)
         for index, item in enumerate(value):
-            yield from _deep(f"{path}[{index}]" if numbered else path, item, depth + 1)
+            yield from _deep(f"{path}[{index if numbered else ''}]", item)
     else:
         yield path, value
 
 
 def _header_value(marker: Header, value: Any) -> bytes:
-    text = _content(value, marker.content) if marker.content else ",".join(_items(value, marker.explode, None))
+    separator = unquote(_SEPARATORS.get(marker.style, ","))
+    text = _content(value, marker.content) if marker.content else separator.join(_items(value, marker.explode, None))
     text = text.strip(" \t")  # blanks around a value are not part of it (RFC 9110, 5.5)
     if _BREAKS_HEADER.search(text):
         raise ValueError("must not hold line breaks or control characters, as it is sent in a header")

@@ -3,6 +3,9 @@
 
 from ._runtime import (
     ApiKey,
+    Digest,
+    MutualTls,
+    OAuth,
     Service,
     Upstream,
 )
@@ -17,9 +20,30 @@ SERVICE = Service(
         "": Upstream("https://bearer.test", env="AUTH_BEARER_BASE_URL"),
     },
     security={
+        "digest": Digest("AUTH_BEARER_DIGEST_USERNAME", "AUTH_BEARER_DIGEST_PASSWORD"),
         "hoba": ApiKey("header", "Authorization", "HOBA {AUTH_BEARER_HOBA}"),
-        "oauth": ApiKey("header", "Authorization", "Bearer {AUTH_BEARER_OAUTH_TOKEN}"),
-        "oidc": ApiKey("header", "Authorization", "Bearer {AUTH_BEARER_OIDC_TOKEN}"),
+        "mutual": MutualTls("AUTH_BEARER_MUTUAL_CERT_FILE", "AUTH_BEARER_MUTUAL_KEY_FILE"),
+        "oauth": OAuth(
+            "Bearer",
+            token="AUTH_BEARER_OAUTH_TOKEN",
+            client_id="AUTH_BEARER_OAUTH_CLIENT_ID",
+            client_secret="AUTH_BEARER_OAUTH_CLIENT_SECRET",
+            refresh_token="AUTH_BEARER_OAUTH_REFRESH_TOKEN",
+            token_url="https://bearer.test/token",
+            token_url_env="AUTH_BEARER_OAUTH_TOKEN_URL",
+            scopes=("read:me",),
+            scopes_env="AUTH_BEARER_OAUTH_SCOPES",
+        ),
+        "oidc": OAuth(
+            "Bearer",
+            token="AUTH_BEARER_OIDC_TOKEN",
+            client_id="AUTH_BEARER_OIDC_CLIENT_ID",
+            client_secret="AUTH_BEARER_OIDC_CLIENT_SECRET",
+            refresh_token="AUTH_BEARER_OIDC_REFRESH_TOKEN",
+            token_url_env="AUTH_BEARER_OIDC_TOKEN_URL",
+            openid_url="https://bearer.test/.well-known/openid-configuration",
+            scopes_env="AUTH_BEARER_OIDC_SCOPES",
+        ),
         "token": ApiKey("header", "Authorization", "Bearer {AUTH_BEARER_TOKEN}"),
     },
     requirements=(("token",),),

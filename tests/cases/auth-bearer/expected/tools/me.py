@@ -19,6 +19,28 @@ class GetMe(Tool):
     )
 
 
+class GetWithCertificate(Tool):
+    """Get with certificate (GET /mutual)."""
+
+    OPERATION: ClassVar = Operation(
+        "get_with_certificate",
+        "GET",
+        "/mutual",
+        security=(("mutual",),),
+    )
+
+
+class GetWithDigest(Tool):
+    """Get with digest (GET /digest)."""
+
+    OPERATION: ClassVar = Operation(
+        "get_with_digest",
+        "GET",
+        "/digest",
+        security=(("digest",),),
+    )
+
+
 class GetWithHoba(Tool):
     """Get with hoba (GET /hoba)."""
 
