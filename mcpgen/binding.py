@@ -39,6 +39,9 @@ _STYLES = {
 _FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/pdf", "application/zip")
 """Media types whose content no text can be."""
 
+_MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+[\t -~]*")
+"""A media type and its parameters (RFC 9110 section 8.3.1), or a range."""
+
 _DELIMITED = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
 """What OpenAPI 2.0 says of lists in places where 3.x has no style for it; the runtime knows these styles anywhere."""
 
@@ -228,7 +231,9 @@ class Binder:
                 raise Defect(at, "the request body is required but has no media type")
             self._notes.append(Problem("the request body has no media type; the tool sends none", at))
             return Body()
-        media_type = _best(list(content))
+        media_type = _best([m for m in content if _MEDIA_TYPE.fullmatch(m)] or list(content))
+        if not _MEDIA_TYPE.fullmatch(media_type):
+            raise Defect(at, f"{json.dumps(media_type)[:60]} is no media type")
         media, media_at = self._spec.deref(content[media_type], f"{at}/content/{escape(media_type)}")
         site = self._site(media, media_at)
         shape = self._checked(site)

@@ -80,8 +80,8 @@ _FULL = 4
 """How many budgets a schema may take before the objects that are deepest in it lose their optional properties."""
 
 _TAKEN = frozenset(
-    "Annotated Any ClassVar ConfigDict Cookie False Field Form Header Json JsonRest Literal Model None Operation Part "
-    "Path Query Raw RootModel Tool True Union".split()
+    "Annotated Any BaseModel ClassVar ConfigDict Cookie DocumentRoot False Field Form Header Json JsonRest Literal "
+    "Model None Operation Part Path Query Raw RootModel Tool True Union".split()
 )
 """Names that the generated modules import, or that Python keeps."""
 
@@ -90,7 +90,8 @@ class _Planner:
     def __init__(self, spec: Spec, config: Config, document: str, progress: Progress) -> None:
         info = spec.root.get("info")
         self._info: Mapping[str, Any] = info if isinstance(info, dict) else {}
-        self._spec, self._config, self._document, self._progress = spec, config, document, progress
+        self._spec, self._config, self._progress = spec, config, progress
+        self._document = re.sub(r"[^\w./+ -]|--+", "_", document)  # stands in comments of every kind
         self._schemas = Schemas(spec)
         self._name = config.name or _server_name(str(self._info.get("title") or spec.path.stem))
         self._title = config.title or clean(str(self._info.get("title") or self._name), 100).replace("\n", " ")
@@ -245,6 +246,8 @@ class _Planner:
     def _sketch(self, raw: RawOperation) -> _Sketch:
         node = raw.node
         config = self._config.tools.get(_label(raw), ToolConfig())
+        if not re.fullmatch(r"[A-Z][A-Z0-9_-]{0,30}", raw.method):
+            raise Defect(raw.pointer, f"{json.dumps(raw.method)[:60]} is no method that can be sent")
         requirements, reason = self._access.requirements(node.get("security", self._spec.root.get("security")))
         if reason:
             raise Defect(f"{raw.pointer}/security" if "security" in node else "#/security", reason)
@@ -367,24 +370,10 @@ class _Planner:
             p for settled in self._arguments.values() for _, d in settled if not d.type_source for p in self._roots(d)
         ]
         reached = self._schemas.reachable(roots, typed_only=True)
-        keys = [k for k in reached if sch.needs_class(self._schemas, k)]
+        keys = [k for k in reached if self._schemas.needs_name(k)]
         places = _PlaceNames(self._spec, {s.raw.pointer: classes[p] for p, s in sorted(sketches.items())})
         wanted = {k: places.name(k) for k in keys}
-        taken = {*classes.values(), "Model", "Tool", "Operation", "Any", "Literal", "Annotated", "ClassVar", "Field"}
-        taken |= {
-            "Json",
-            "JsonRest",
-            "Form",
-            "Part",
-            "Raw",
-            "Union",
-            "RootModel",
-            "ConfigDict",
-            "Path",
-            "Query",
-            "Header",
-            "Cookie",
-        }
+        taken = {*classes.values(), *_TAKEN}
         return settle(wanted, lambda k: (places.name(k, longer=True),), taken, joint="X")
 
     def _roots(self, draft: Draft) -> list[Place]:

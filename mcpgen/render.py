@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from .plan import Plan
+from .schemas import checkable_pattern, pattern_matches
 
 __all__ = ["render", "starter", "templates"]
 
@@ -229,6 +230,8 @@ def _example(schema: Any, root: Any, depth: int = 0) -> Any:
         return {n: _example(properties.get(n, {}), root, depth + 1) for n in schema.get("required", [])}
     if type_ == "array":
         count = max(schema.get("minItems", 1), 1)
+        if count > 100:
+            raise _NoExample
         if "prefixItems" in schema or "contains" in schema or (count > 1 and schema.get("uniqueItems")):
             raise _NoExample
         return [_example(schema.get("items", {}), root, depth + 1)] * count
@@ -245,8 +248,11 @@ def _example_text(schema: Any) -> str:
     if schema.get("contentEncoding") == "base64":
         return "ZXhhbXBsZQ=="
     low, high = schema.get("minLength", 0), schema.get("maxLength", 10_000)
+    pattern = schema.get("pattern", "")
+    if low > 1000 or (pattern and not checkable_pattern(pattern)):
+        raise _NoExample
     for text in (_TEXTS.get(schema.get("format", ""), "example"), *_CANDIDATES):
         fitted = text if len(text) >= low else text + "x" * (low - len(text))
-        if len(fitted) <= high and ("pattern" not in schema or re.search(schema["pattern"], fitted)):
+        if len(fitted) <= high and (not pattern or pattern_matches(pattern, fitted)):
             return fitted
     raise _NoExample

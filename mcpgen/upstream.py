@@ -26,6 +26,9 @@ __all__ = ["Access"]
 _SIGNING = ("dpop", "mutual", "negotiate", "ntlm", "scram-sha-1", "scram-sha-256")
 """HTTP authentication schemes whose credential is no text that could be sent as it is (IANA's registry of them)."""
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header or cookie (RFC 9110 section 5.6.2)."""
+
 Requirements = tuple[tuple[str, ...], ...]
 
 
@@ -150,8 +153,11 @@ class Access:
         about = config.description or clean(scheme.description or "", 300)
         kind = scheme.type
         http = (scheme.scheme or "").lower()
-        if kind == "apiKey" and scheme.name and scheme.security_scheme_in in ("header", "query", "cookie"):
-            self._api_key(name, scheme.security_scheme_in, scheme.name, config.value or f"{{{env}}}", about)
+        place = scheme.security_scheme_in
+        if kind == "apiKey" and place in ("header", "cookie") and not _TOKEN.fullmatch(scheme.name or ""):
+            self.unsupported[name] = f"{scheme.name!r} cannot be the name of a {place}"
+        elif kind == "apiKey" and scheme.name and place in ("header", "query", "cookie"):
+            self._api_key(name, place, scheme.name, config.value or f"{{{env}}}", about)
         elif kind == "http" and http in ("basic", "digest"):
             user = config.username_env or f"{env}_USERNAME"
             password = config.password_env or f"{env}_PASSWORD"

@@ -1,8 +1,8 @@
 """JSON Schemas of the document → shapes → the schema that the model sees, and the Python types that check it."""
 
-from .models import ModelClass, constraints, model_classes, needs_class, type_expression
+from .models import ModelClass, constraints, model_classes, type_expression
 from .publish import TooLarge, clean, define, publish
-from .shapes import Contradiction, Defect, Key, Place, Schemas, Shape, checkable_pattern
+from .shapes import Contradiction, Defect, Key, Place, Schemas, Shape, checkable_pattern, pattern_matches
 
 __all__ = [
     "Contradiction",
@@ -18,7 +18,7 @@ __all__ = [
     "constraints",
     "define",
     "model_classes",
-    "needs_class",
+    "pattern_matches",
     "publish",
     "type_expression",
 ]

@@ -44,12 +44,6 @@ class ModelClass:
     uses: frozenset[str]
 
 
-def needs_class(schemas: Schemas, key: Key) -> bool:
-    """Tell whether `key` gets a class: objects with properties do, and types that hold themselves."""
-    shape = schemas.at(key)
-    return shape.is_class or (shape.type in ("array", "union", "object") and schemas.holds_itself(key))
-
-
 def type_expression(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> str:
     """Return the Python type of what `place` admits; `names` are the class names of the keys that have one."""
     if isinstance(place, Place) and place.key in names:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeGuard
@@ -37,6 +38,13 @@ _BASE = "\0base"
 """Marks a part of a place that stands for the node there without its combinators."""
 
 _COMBINATIONS = 64
+"""How many combinations of the unions that hold at one place are told apart."""
+
+_ROWS = 10_000
+"""How many of them one argument may lead to in all."""
+
+_WEIGHT = 200
+"""Nodes above which a type that is no object gets a name, so that it is written once."""
 
 _TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 
@@ -141,10 +149,19 @@ def checkable_pattern(pattern: str) -> bool:
     if len(pattern) > 1000:
         return False
     try:
-        SchemaValidator(core_schema.str_schema(pattern=pattern))
+        _engine(pattern)
     except SchemaError:
         return False
     return True
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Tell whether `text` matches a pattern that is checkable."""
+    return _engine(pattern).isinstance_python(text)
+
+
+def _engine(pattern: str) -> SchemaValidator:
+    return SchemaValidator(core_schema.str_schema(pattern=pattern))
 
 
 def _publishable_pattern(pattern: str) -> bool:
@@ -154,7 +171,9 @@ def _publishable_pattern(pattern: str) -> bool:
     if checkable_pattern(pattern):
         return True
     try:
-        re.compile(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", pattern))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", pattern))
     except (re.error, OverflowError, RecursionError):
         return False
     return True
@@ -173,7 +192,7 @@ def _type_name(value: Any) -> str:
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def same(a: Any, b: Any) -> bool:
@@ -198,6 +217,8 @@ class Schemas:
         self._patterns: dict[str, bool] = {}
         self._finite: set[Key] = set()
         self._self_holding: dict[Key, bool] = {}
+        self._rows = 0
+        self._weights: dict[Key, int] = {}
 
     # -- places ------------------------------
 
@@ -607,6 +628,9 @@ class Schemas:
         loose = all(self._inert(node) for _, node in flat)
         stem: Key = () if loose else tuple(at + _BASE for at, _ in flat)
         count = math.prod(len(branches) for _, branches in unions)
+        self._rows += count
+        if self._rows > _ROWS:
+            raise Defect(unions[0][1][0], f"its `oneOf` and `anyOf` multiply to more than {_ROWS:,} combinations")
         if count > _COMBINATIONS and len(unions) > 1:
             raise Defect(unions[0][1][0], f"{count} combinations of `oneOf`/`anyOf` are more than can be told apart")
         rows: list[Key] = [stem]
@@ -710,6 +734,30 @@ class Schemas:
             self._self_holding[key] = found
         return self._self_holding[key]
 
+    def needs_name(self, key: Key) -> bool:
+        """Tell whether `key` gets a class: objects with properties do, types that hold themselves, and heavy ones."""
+        shape = self.at(key)
+        if shape.is_class:
+            return True
+        return shape.type in ("array", "union", "object") and (self.holds_itself(key) or self._weight(key) > _WEIGHT)
+
+    def _weight(self, key: Key) -> int:
+        """Return the number of nodes of `key` written out; what has a name of its own counts as one."""
+        todo = [key]
+        entered: set[Key] = set()
+        while todo:
+            at = todo[-1]
+            inner = [p.key for p in self.children(self.at(at))]
+            if at not in self._weights and at not in entered:
+                entered.add(at)
+                todo += [k for k in inner if k not in self._weights and k not in entered and not self.at(k).is_class]
+                continue
+            if at not in self._weights:
+                weights = [1 if self.at(k).is_class else self._weights.get(k, 1) for k in inner]
+                self._weights[at] = 1 + sum(1 if w > _WEIGHT else w for w in weights)
+            todo.pop()
+        return self._weights[key]
+
     def endless(self, place: Place) -> bool:
         """Tell whether every value of `place` would have to hold a further one without end: none exists.
 
@@ -717,6 +765,7 @@ class Schemas:
         """
         if place.key in self._finite:
             return False
+        self._rows = 0
         reached = {k: s for k, s in self.reachable([place]).items() if k not in self._finite}
         grew = True
         while grew and place.key not in self._finite:

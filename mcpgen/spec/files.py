@@ -20,6 +20,8 @@ from mcpgen.spec.source import MAX_BYTES, MAX_DEPTH, Source, decode, escape, kin
 
 MAX_FILES: Final = 2_000
 """DigitalOcean's document, the largest of our corpus in this respect, has 1,509."""
+_LONGEST_NAME: Final = 250
+"""Characters of a relative path; file systems take 255 bytes for a part of it."""
 
 _NAMED_SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 _NAMED: Final = _NAMED_SCHEMAS.union(
@@ -355,6 +357,8 @@ class Files:
         """The name of the file that `target`, written in `file`, names; it has been read then."""
         other = target.partition("#")[0]
         message, hint = _refusal(other)
+        if not message and ("\0" in unquote(other) or len(other) > _LONGEST_NAME):
+            message, hint = "that can be the name of no file", "write the path of a file beside the document"
         if not message:
             name = self._name(other, file)
             if name in self._sources:

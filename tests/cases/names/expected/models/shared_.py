@@ -15,7 +15,7 @@ from .._runtime import (
 class AddModelsI(Model):
     field_e3b0c4: Annotated[str | None, Field(alias="")] = None
     field_2fa: Annotated[bool | None, Field(alias="2fa")] = None
-    BaseModel_: Annotated[BaseModel | None, Field(alias="BaseModel")] = None
+    BaseModel_: Annotated[BaseModelSchemas | None, Field(alias="BaseModel")] = None
     Literal_: Annotated[Literal["x"] | None, Field(alias="Literal")] = None
     init__: Annotated[str | None, Field(alias="__init__")] = None
     x: Annotated[str | None, Field(alias="_x")] = None
@@ -24,7 +24,7 @@ class AddModelsI(Model):
     class_: Annotated[str | None, Field(alias="class")] = None
     json_: Annotated[str | None, Field(alias="json")] = None
     model_config_: Annotated[str | None, Field(alias="model_config")] = None
-    other: BaseModel | None = None
+    other: BaseModelSchemas | None = None
     field_7ec262: Annotated[str | None, Field(alias="名前")] = None
 
 
@@ -36,7 +36,7 @@ class AnySchemas(Model):
     d: Any | None = None
 
 
-class BaseModel(Model):
+class BaseModelSchemas(Model):
     i: str | None = None
 
 

@@ -14,7 +14,7 @@ from ..models.shared_ import (
     AddModelsI,
     AddModelsSchemas,
     AnySchemas,
-    BaseModel,
+    BaseModelSchemas,
     List,
     Model51A5D6,
     PkgV1ThingSchemasX0e14de,
@@ -35,7 +35,7 @@ class AddModels(Tool):
         body_required=True,
     )
 
-    BaseModel_: Annotated[BaseModel | None, Json("BaseModel"), Field(alias="BaseModel")] = None
+    BaseModel_: Annotated[BaseModelSchemas | None, Json("BaseModel"), Field(alias="BaseModel")] = None
     Json_: Annotated[bool | None, Json("Json"), Field(alias="Json")] = None
     a: Annotated[ToolSchemasXd4fba9 | None, Json("a")] = None
     b: Annotated[ToolSchemasX45e2cf | None, Json("b")] = None
@@ -46,4 +46,4 @@ class AddModels(Tool):
     g: Annotated[PkgV1ThingSchemasX0e14de | None, Json("g")] = None
     h: Annotated[Model51A5D6 | None, Json("h")] = None
     i: Annotated[AddModelsI | None, Json("i")] = None
-    j: Annotated[BaseModel | None, Json("j")] = None
+    j: Annotated[BaseModelSchemas | None, Json("j")] = None
