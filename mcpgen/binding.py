@@ -102,7 +102,7 @@ class Binder:
                 node, at = self._spec.deref(item, f"{pointer}/parameters/{index}")
                 place, name = self._identity(node, at)
                 found[place, name.lower() if place == "header" else name] = (node, at)
-        template = re.findall(r"\{([^{}/]+)\}", plain_path(raw.path))
+        template = self._template(raw)
         literal_query = raw.path.split("#")[0].partition("?")[2]
         fixed = {unquote(pair.partition("=")[0]) for pair in literal_query.split("&")}
         drafts, headers = [], []
@@ -132,6 +132,20 @@ class Binder:
             if name not in declared:
                 raise Defect(raw.pointer, f"the path parameter `{name}` is not declared")
         return drafts, tuple(headers)
+
+    def _template(self, raw: RawOperation) -> list[str]:
+        """Return the names of the path's parameters, if the path can be filled in and sent as it is written."""
+        path, _, query = plain_path(raw.path).split("#")[0].partition("?")
+        rest = re.sub(r"\{[^{}/]+\}", "x", path)
+        if set("{}") & set(rest + query):
+            raise Defect(
+                raw.pointer, "the path has braces that are no parameter of the path (OpenAPI, Path Templating)"
+            )
+        if any(unquote(part) in (".", "..") for part in rest.split("/")):
+            raise Defect(
+                raw.pointer, "the path has a dot segment, which leads to another path (RFC 3986 section 5.2.4)"
+            )
+        return re.findall(r"\{([^{}/]+)\}", path)
 
     def _identity(self, node: Any, at: str) -> tuple[str, str]:
         if not isinstance(node, dict):

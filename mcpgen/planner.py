@@ -690,10 +690,8 @@ def _description(node: Mapping[str, Any], title: str, raw: RawOperation) -> str:
 
 def docstring(text: str) -> str:
     """Return text of the document as the source of a docstring, in which it can only be text."""
-    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = re.sub(r'"""|"\Z', lambda m: '\\"' * len(m[0]), text.replace("\\", "\\\\"))
     safe = "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in safe)
-    if safe.endswith('"'):
-        safe = safe[:-1] + '\\"'
     lines = safe.split("\n")
     body = "\n".join([lines[0], *(f"    {line}" if line else "" for line in lines[1:])])
     return f'"""{body}{chr(10) + "    " if len(lines) > 1 else ""}"""'

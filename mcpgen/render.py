@@ -59,7 +59,7 @@ def _environment(folder: str) -> jinja2.Environment:
     environment.filters["python"] = repr
     environment.filters["markdown"] = markdown
     environment.filters["code"] = code
-    environment.filters["toml"] = lambda value: json.dumps(value, ensure_ascii=True)
+    environment.filters["toml"] = _toml
     return environment
 
 
@@ -130,22 +130,28 @@ def _dumps(value: Any) -> str:
 
 def _visible(text: str) -> str:
     """Return JSON in which a reviewer sees every character: what does not print, or turns the line, is escaped."""
-    return re.sub(r"[^\x00-\x7f]", lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text)
+    return re.sub(r"[^\x00-\x7e]", lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text)
 
 
 _MARKUP = str.maketrans({c: "\\" + c for c in "\\`*_[]#|~!"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
 
+def _toml(text: str) -> str:
+    """Return a basic string of TOML 1.0 in which every character can be seen."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+
+
 def markdown(text: str) -> str:
     """Return text of the document as one line of Markdown that is only text: no markup, no HTML, no link."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    escaped = flat.translate(_MARKUP).replace("://", ":&#47;/").replace("www.", "www&#46;")
+    escaped = re.sub(r"(?i)\b(www)\.", r"\1&#46;", flat.translate(_MARKUP).replace("://", ":&#47;/"))
     return "\\" + escaped if escaped[:1] in ("-", "+", "=") else escaped
 
 
 def code(text: str) -> str:
     """Return text of the document for between backticks."""
-    return "".join(c if c.isprintable() and c != "`" else "?" for c in text).replace("|", "\\|")
+    return "".join(c if c.isprintable() and c != "`" else "?" for c in text).replace("|", "\\|") or "(empty)"
 
 
 def _formatted(files: dict[str, str], package: str) -> dict[str, str]:

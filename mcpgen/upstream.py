@@ -184,6 +184,9 @@ class Access:
             self._access_token(name, scheme, config, env, stem)
         elif kind == "http" and http in _SIGNING and not config.value:
             self.unsupported[name] = f"HTTP {scheme.scheme} authentication is a proof made for each request"
+        elif kind == "http" and http and not _TOKEN.fullmatch(http):
+            # Braces in it would name a variable of the operator's environment.
+            self.unsupported[name] = f"{scheme.scheme!r} is no authentication scheme (RFC 9110 section 11.1)"
         elif kind == "http" and http:
             word = "Bearer" if http == "bearer" else scheme.scheme or ""
             about = about or f"The {word} credential for the API."

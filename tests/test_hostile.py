@@ -845,6 +845,8 @@ def tools(folder, package):
                 head += [value.decode("latin-1") for _, value in sent.headers]
                 if any(c in text for text in head for c in "\r\n\0"):
                     yield f"tool {name}: a line break or NUL in the head of the request: {head!r}"[:300]
+                if "%7B" in sent.path or "{" in contract.operation.path.partition("?")[2]:
+                    yield f"tool {name}: a variable of the path is not filled: {sent.target[:80]!r}"
                 if not sent.target.startswith("/") or not sent.target.isascii() or " " in sent.target:
                     yield f"tool {name}: the target {sent.target[:80]!r}"
         except tool.InvalidArguments as error:
@@ -1279,3 +1281,73 @@ def test_names(made: dict[str, Any], tools: int, tmp_path: Path, prober: Prober)
     tally: Counter[str] = Counter()
     assert not list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, tally))
     assert tally["tools"] == tools
+
+
+def of_texts() -> dict[str, Any]:
+    """Return a document in which every text has every position of an operation once."""
+    made = of_arguments({})
+    made["paths"] = {}
+    for n, text in enumerate(TEXTS):
+        inner = {"type": "object", "description": text, "properties": {"a": {"type": "string", "description": text}}}
+        schema = {"type": "object", "properties": {"o": inner, "e": {"type": "string", "enum": [text, "other"]}}}
+        made["paths"][f"/t{n}"] = {
+            "get": {"operationId": f"described{n}", "tags": [f"t{n}"], "description": text, "responses": {}},
+            "put": {"operationId": f"summed{n}", "tags": [f"t{n}"], "summary": text, "responses": {}},
+            "post": {
+                "operationId": f"asked{n}",
+                "tags": [f"t{n}"],
+                "parameters": [{"name": "q", "in": "query", "description": text, "schema": {"type": "string"}}],
+                "requestBody": {"content": {"application/json": {"schema": schema}}},
+                "responses": {},
+            },
+        }
+    made["tags"] = [{"name": f"t{n}", "description": text} for n, text in enumerate(TEXTS)]
+    return made
+
+
+def test_every_text(tmp_path: Path, prober: Prober) -> None:
+    """Each hostile text as it is, in the positions that become code and Markdown."""
+    (tmp_path / "openapi.json").write_text(json.dumps(of_texts()), encoding="utf-8")
+    tally: Counter[str] = Counter()
+    assert not list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, tally))
+    assert tally["tools"] == 3 * len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/x?y={z}", "/x?y={z}&v={v}", "/x/{z/b}", "/x/{}", "/x/{{z}}", "/x/{z", "/x/../{z}", "/x/%2e%2e/{z}", "/x/."],
+)
+def test_paths_that_cannot_be_filled(path: str, tmp_path: Path, prober: Prober) -> None:
+    """Such an operation is left out with its place, or it works; a tool that cannot be called is neither."""
+    made = of_arguments({})
+    names = sorted({n for n in re.findall(r"\{([^{}]*)\}", path) if n})
+    parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
+    made["paths"] = {path: {"get": {"operationId": "ask", "parameters": parameters, "responses": {}}}}
+    (tmp_path / "openapi.json").write_text(json.dumps(made), encoding="utf-8")
+    assert not list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, Counter()))
+
+
+@pytest.mark.parametrize("scheme", ["Bearer {AWS_SECRET_ACCESS_KEY}", "{HOME}", "x {T_KEY}", "a\r\nb", "é"])
+def test_credentials_are_their_own(scheme: str, tmp_path: Path, prober: Prober) -> None:
+    """The text of a security scheme reads no other variable of the operator's environment."""
+    made = one_parameter(type="string")
+    made["components"] = {"securitySchemes": {"key": {"type": "http", "scheme": scheme}}}
+    made["security"] = [{"key": []}]
+    (tmp_path / "openapi.json").write_text(json.dumps(made), encoding="utf-8")
+    assert not list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, Counter()))
+    said = (tmp_path / "out" / "t_mcp" / "service.py").read_text(encoding="utf-8")
+    assert "{AWS" not in said
+    assert "{HOME" not in said
+
+
+@pytest.mark.parametrize(
+    "title",
+    [f"😀{MARK}\U0010ffff", f"\x7f{MARK}\x1b", f'{MARK}\\"""', f"\ud800{MARK}\u2028"],
+    ids=["emoji", "controls", "quotes", "surrogate"],
+)
+def test_titles(title: str, tmp_path: Path, prober: Prober) -> None:
+    """The title reaches pyproject.toml, server.json, README.md and service.py, each with its own quoting."""
+    made = one_parameter(type="string")
+    made["info"]["title"] = title
+    (tmp_path / "openapi.json").write_text(json.dumps(made), encoding="utf-8")
+    assert not list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, Counter()))

@@ -391,6 +391,8 @@ class Files:
         inner = real.relative_to(self._real if real.is_relative_to(self._real) else top)
         if any(part[:1] == "." for part in inner.parts):
             return "mcpgen opens no hidden file", "move the file beside the document"
+        if inner.suffix.lower() in _PLAIN and not real.is_relative_to(self._real):
+            return "a text outside of the document's folder is not copied into it", "move the text beside the document"
         if real.is_file() and inner.suffix.lower() not in (*_STRUCTURED, *_PLAIN):
             return "mcpgen opens only .json, .yaml and .yml files", "rename the file"
         return "", ""

@@ -18,7 +18,7 @@ class Triple(Tool):
     \"\"\"
     ends with a quote\"\"\"
     PWNED = 1
-    \"\"\\"
+    \"\"\"
     """
 
     OPERATION: ClassVar = Operation(
