@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -183,19 +184,30 @@ def free_port() -> int:
 def test_the_mock_runs_until_it_is_interrupted(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-u", "-m", "mcpgen", "mock", str(document(tmp_path)), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A shell that runs in the background hands on an interrupt that is ignored.
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeded,
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        base = f"http://127.0.0.1:{port}/v2"
-        assert process.stdout.readline() == f"pets.json is mocked at {base}\n"
-        assert f"--base-url {base}" in process.stdout.readline()
-        with urllib.request.urlopen(f"{base}/pets?token=t") as response:
-            assert json.load(response) == [{"name": "Rex"}, {"name": "Tom"}]
-        assert process.stdout.readline() == "200 GET /v2/pets?token=t (listPets, example)\n"
-        taken = mcpgen("mock", str(tmp_path / "pets.json"), "--port", str(port))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert process.stderr.read() == ""
+        try:
+            base = f"http://127.0.0.1:{port}/v2"
+            assert process.stdout.readline() == f"pets.json is mocked at {base}\n"
+            assert f"--base-url {base}" in process.stdout.readline()
+            with urllib.request.urlopen(f"{base}/pets?token=t") as response:
+                assert json.load(response) == [{"name": "Rex"}, {"name": "Tom"}]
+            assert process.stdout.readline() == "200 GET /v2/pets?token=t (listPets, example)\n"
+            taken = mcpgen("mock", str(tmp_path / "pets.json"), "--port", str(port))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
     assert taken.returncode == 2
     assert f"cannot listen on 127.0.0.1 port {port}" in taken.stderr
 
