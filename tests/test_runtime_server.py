@@ -584,7 +584,7 @@ def test_kinds_of_answers(package: Path) -> None:
         result = await get(b"hex", kind="text/plain; charset=hex")
         assert text_of(result) == "hex"
         result = await get("data: 1\n\n", kind="text/event-stream")
-        assert text_of(result) == "data: 1\n\n"
+        assert (text_of(result), result.structured_content) == ('{"events":[{"data":1}]}', {"events": [{"data": 1}]})
         result = await get(b"\x89PNG\0", kind="image/png")
         assert result.content[1].type == "image"
         assert base64.b64decode(result.content[1].data) == b"\x89PNG\0"
@@ -597,12 +597,14 @@ def test_kinds_of_answers(package: Path) -> None:
         assert result.content[1].resource.mime_type == "application/octet-stream"
         result = await get(status="204 No Content", kind="")
         assert (text_of(result), result.structured_content) == ("204 No Content", {"status": 204})
-        result = await get(b"x" * (9 * 2**20), kind="text/plain")
+        for body, more in ((b"x" * (9 * 2**20), ""), (gzip.compress(b"x" * (9 * 2**20)), "Content-Encoding: gzip\r\n")):
+            result = await get(body, kind="text/plain", more=more)
+            assert text_of(result) == "x" * 50_000
+            assert "because it is larger than 8 MiB and a result" in result.content[1].text
+            assert not result.is_error
+        result = await get(b"\0" * (9 * 2**20), kind="application/zip")
         assert result.is_error
-        assert "larger than 8 MiB" in text_of(result)
-        result = await get(gzip.compress(b"x" * (9 * 2**20)), kind="text/plain", more="Content-Encoding: gzip\r\n")
-        assert result.is_error
-        assert "larger than 8 MiB" in text_of(result)
+        assert "cannot be passed on, because it is larger than 8 MiB" in text_of(result)
         result = await get(b"junk", kind="text/plain", more="Content-Encoding: gzip\r\n")
         assert result.is_error
         assert "cannot be read" in text_of(result)
@@ -614,6 +616,98 @@ def test_kinds_of_answers(package: Path) -> None:
         }
 
     over_stdio(package, body)
+
+
+def test_answers_that_are_too_long(package: Path) -> None:
+    """What is left out is told part by part, with the arguments that get at it; the rest stays JSON."""
+
+    async def body(client: Client, upstream: Upstream) -> None:
+        async def get(value: Any, kind: str = "application/json", tool: str = "get_thing") -> Any:
+            upstream.queue(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), kind=kind)
+            return await client.call_tool(tool, {"id": "1"} if tool == "get_thing" else {"name": "n"})
+
+        fits = {"things": ["x" * 8] * 80}
+        result = await get(fits)
+        assert (result.structured_content, len(result.content)) == (fits, 1)
+
+        things = [{"id": n, "name": "x" * 20} for n in range(375)]
+        result = await get({"things": things, "more": True, "total": 375})
+        value = json.loads(text_of(result))
+        shown = len(value["things"])
+        assert 10 < shown < 40
+        assert value == {"things": things[:shown], "more": True, "total": 375}
+        note = result.content[1].text
+        assert note == (
+            "This is not all of the answer, because a result of this server holds at most 1,000 characters: of "
+            f"`things` here are the first {shown} of 375 items. Ask for less at once with `count`."
+        )
+        assert result.structured_content == {**value, "_not_all": note}
+        assert len(text_of(result)) <= 1_000
+
+        result = await get(things)
+        assert (
+            result.structured_content["result"]
+            == json.loads(text_of(result))
+            == things[: len(json.loads(text_of(result)))]
+        )
+        assert "of the answer here are the first" in result.content[1].text
+        result = await get([{"text": "é" * 5_000, "id": 1}])
+        assert json.loads(text_of(result))[0]["id"] == 1
+        assert "of `[0].text` here are the first" in result.content[1].text
+        result = await get({"a": {"b": {"c": ["y" * 300] * 9, "d": 1}}, "e": "z" * 900})
+        value = json.loads(text_of(result))
+        assert value["a"]["b"]["d"] == 1
+        assert value["a"]["b"]["c"] == ["y" * 300]
+        assert value["e"] == "z" * len(value["e"])
+        assert len(value["e"]) > 300
+        result = await get({f"key{n}": "v" * 10 for n in range(900)})
+        assert 0 < len(json.loads(text_of(result))) < 60
+        assert "of 900 properties" in result.content[1].text
+        result = await get("word " * 1_000, kind="text/plain")
+        assert text_of(result) == ("word " * 1_000)[:1_000]
+        assert "here are the first 1,000 of 5,000 characters" in result.content[1].text
+        result = await get(things, tool="create_thing")
+        assert result.content[1].text.endswith("Another tool may read the rest of it.")
+        result = await get({"a": 1.000000000000000001, "b": ["x" * 50] * 100})
+        assert json.loads(text_of(result))["a"] == 1
+
+    over_stdio(package, body, "--enable-write-tools", "--result-limit", "1000")
+
+
+def test_streams(package: Path) -> None:
+    """A stream is collected until it ends, or for half of the time that a call has."""
+
+    async def body(client: Client, upstream: Upstream) -> None:
+        async def get(content: str, kind: str, ends: bool = True) -> Any:
+            if ends:
+                upstream.queue(content, kind=kind)
+            else:
+                chunk = f"{len(content.encode()):x}\r\n{content}\r\n" if content else ""
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+                upstream.answers.append((head + chunk).encode())
+            return await client.call_tool("get_thing", {"id": "1"})
+
+        events = ': hello\nevent: made\nid: 7\ndata: {"a":\ndata: 1}\n\nretry: 5\n\ndata: plain\r\n\r\ndata:last'
+        result = await get(events, "text/event-stream; charset=utf-8")
+        expected = {"events": [{"event": "made", "id": "7", "data": {"a": 1}}, {"data": "plain"}, {"data": "last"}]}
+        assert (json.loads(text_of(result)), result.structured_content) == (expected, expected)
+        result = await get(events, "text/event-stream", ends=False)
+        assert json.loads(text_of(result)) == {"events": expected["events"][:2]}
+        assert "it is a stream that was still open after 1 seconds" in result.content[1].text
+        result = await get('{"a":1}\n\n[2]\n', "application/x-ndjson")
+        assert result.structured_content == {"items": [{"a": 1}, [2]]}
+        result = await get('\x1e{"a":1}\n\x1e2\n', "application/json-seq")
+        assert result.structured_content == {"items": [{"a": 1}, 2]}
+        result = await get('{"a":1}\n{"b"', "application/jsonl", ends=False)
+        assert json.loads(text_of(result)) == {"items": [{"a": 1}]}
+        assert "still open" in result.structured_content["_not_all"]
+        result = await get("no JSON\n", "application/x-ndjson")
+        assert (text_of(result), result.structured_content) == ("no JSON\n", None)
+        result = await get("", "text/event-stream", ends=False)
+        assert result.structured_content["events"] == []
+        assert "still open" in result.content[1].text
+
+    over_stdio(package, body, "--timeout", "2")
 
 
 def test_failures(package: Path) -> None:

@@ -119,7 +119,7 @@ REFUSED_SKELETONS = {
         'api.json:2:3: the document has both "openapi" and "swagger" (at #/swagger)\n  keep one',
     ),
     "no paths": (
-        HEAD + '"components": {}}',
+        HEAD + '"servers": []}',
         'api.json:1:1: the document has no "paths"\n  without operations, say so: "paths": {}',
     ),
     "null paths": (HEAD + '\n"paths": null}', 'api.json:2:1: "paths" is null, not an object (at #/paths)'),
@@ -140,8 +140,9 @@ def test_a_version_without_quotes_is_a_number_in_yaml(read: Read) -> None:
     assert read("openapi: 3.0\ninfo: {title: T}\npaths: {}\n", "api.yaml").version == "3.0"
 
 
-def test_3_1_needs_no_paths_when_it_has_components(read: Read) -> None:
-    spec = read('{"openapi": "3.1.0", "info": {"title": "T"}, "components": {}}')
+@pytest.mark.parametrize("said", ['"openapi": "3.1.0"', '"openapi": "3.0.0"', '"swagger": "2.0", "definitions": {}'])
+def test_components_need_no_paths(read: Read, said: str) -> None:
+    spec = read(f'{{{said}, "info": {{"title": "T"}}, "components": {{}}}}')
     assert list(spec.operations()) == []
 
 

@@ -41,7 +41,8 @@ class RawOperation:
 def load(path: Path, edit: Edit | None = None) -> "Spec":
     """The document at `path`: OpenAPI 2.0 to 3.2, JSON or YAML 1.2, in UTF-8 or (with a byte order mark) UTF-16.
 
-    Files that it refers to are read too: those in its own folder and in the folder above, but nothing hidden. Raises
+    Files that it refers to are read too: those in its own folder and in the folder above, but nothing hidden; and those
+    of other hosts that `following` allows. Raises
     `Rejected` with every reason for which it cannot be read: encoding, syntax, nesting, version, missing paths, or a
     reference to what is not opened. Defects that leave a readable document are in `Spec.problems`. `edit` is called
     with each file once it is parsed, and may change its `root`.
@@ -69,7 +70,7 @@ def _complete(path: Path, source: Source, edit: Edit | None) -> "Spec":
     declared = _version(source)
     files = Files(path, source, edit)
     fatal = files.read(swagger=declared == "2.0") if leaves or declared == "2.0" else []
-    if fatal := [*fatal, *(files.splice() if leaves else ()), *_skeleton(files, declared)]:
+    if fatal := [*fatal, *(files.splice() if leaves else ()), *_skeleton(files)]:
         raise Rejected(fatal)
     if declared == "2.0":
         convert(files)
@@ -95,12 +96,12 @@ def _version(source: Source) -> str:
     raise Rejected([source.problem_at(f"unknown {what} version: {shown}", f"#/{key}", hint=_READS)])
 
 
-def _skeleton(files: Files, version: str) -> Iterator[Problem]:
+def _skeleton(files: Files) -> Iterator[Problem]:
     """What makes a document useless; what it can do without is noted."""
     source, root = files.document, files.document.root
     if "paths" in root and not isinstance(root["paths"], dict):
         yield source.problem_at(f'"paths" is {kind(root["paths"])}, not an object', "#/paths")
-    elif "paths" not in root and (version[:3] in ("2.0", "3.0") or not {"webhooks", "components"} & root.keys()):
+    elif "paths" not in root and not {"webhooks", "components", "definitions"} & root.keys():
         yield source.problem('the document has no "paths"', 0, hint='without operations, say so: "paths": {}')
     info = root.get("info")
     if not isinstance(info, dict):

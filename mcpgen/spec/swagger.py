@@ -83,7 +83,7 @@ class _Converter:
         for old, new in _SECTIONS.items():
             self._converted[f"#/components/{new}"] = f"#/{old}", 0
             self._renamed[f"#/{old}"] = f"#/components/{new}", 0
-        for path, raw in root["paths"].items():
+        for path, raw in root.get("paths", {}).items():
             if not path.startswith("x-"):
                 self._path(path, raw, f"#/paths/{escape(path)}")
         components = self._components()

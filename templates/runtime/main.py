@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .service import ConfigurationError, MaskingFilter, Service, Settings, is_loopback
-from .tool import suggestion
+from .tool import RESULT_LIMIT, suggestion
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -81,6 +81,13 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         "--allow-insecure-http", action="store_true", help="allow a base URL that is http:// and not on this machine"
     )
     api.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="time for one call (default 60)")
+    api.add_argument(
+        "--result-limit",
+        type=_characters,
+        default=RESULT_LIMIT,
+        metavar="CHARACTERS",
+        help=f"what a result holds of an answer; the rest is left out and the model told so (default {RESULT_LIMIT})",
+    )
     http = parser.add_argument_group("Streamable HTTP")
     http.add_argument("--http", action="store_true", help="serve Streamable HTTP at /mcp instead of stdio")
     http.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
@@ -114,6 +121,13 @@ def _seconds(text: str) -> float:
         if 0 < (value := float(text)) < 86_400:
             return value
     raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+
+
+def _characters(text: str) -> int:
+    with suppress(ValueError):
+        if 1_000 <= (value := int(text)) <= 10_000_000:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of characters (1000 to 10000000)")
 
 
 def _port(text: str) -> int:
@@ -219,7 +233,9 @@ def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -
 
     from .server import ToolServer
 
-    server = ToolServer(settings, tools.enabled, tools.hidden, tools.places, options.timeout).server()
+    server = ToolServer(
+        settings, tools.enabled, tools.hidden, tools.places, options.timeout, options.result_limit
+    ).server()
     sys.setrecursionlimit(4_000)  # pydantic builds the models of a query language (Elasticsearch's) 2,000 calls deep
     gc.freeze()
     gc.set_threshold(50_000)

@@ -19,7 +19,7 @@ from mcp.server import CacheHint, Server, ServerRequestContext
 
 from .answers import refusal, result_of
 from .service import Settings
-from .tool import Contract, InvalidArguments, Refused, Tool, shorten, suggestion
+from .tool import Contract, Cookie, Header, InvalidArguments, Path, Refused, Tool, shorten, suggestion
 from .upstream import Client
 from .wire import build
 
@@ -38,7 +38,8 @@ class ToolServer:
     """The MCP handlers of one process.
 
     `tools` are the entries of tools.json that are enabled, `hidden` the names of the others, `places` tells where
-    each tool's class is, `timeout` is the time for one call in seconds.
+    each tool's class is, `timeout` is the time for one call in seconds, `result_limit` what a result may hold of an
+    answer in characters.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class ToolServer:
         hidden: Mapping[str, str],
         places: Mapping[str, str],
         timeout: float,
+        result_limit: int,
     ) -> None:
         self._settings = settings
+        self._result_limit = result_limit
         self._tools = tools
         self._hidden = hidden
         self._places = places
@@ -112,7 +115,8 @@ class ToolServer:
             arguments = contract.check(params.arguments or {})
             wire = build(contract.operation, contract.bindings, arguments)
             answer = await self._client.send(contract.operation, wire)
-            return result_of(answer, self._settings.mask)
+            chosen = [key for key, marker in contract.bindings if not isinstance(marker, Path | Header | Cookie)]
+            return result_of(answer, self._settings.mask, self._result_limit, chosen)
         except InvalidArguments as error:
             lines = "\n".join(f"- {problem}" for problem in error.problems)
             return refusal(self._settings.mask(f"Invalid arguments for {name}, nothing was sent:\n{lines}"))
