@@ -86,9 +86,16 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Where the server goes; with --spec.")
 @click.option("--check", "checking", is_flag=True, help="Write nothing; exit 1 with the list of what differs.")
 @click.option("--force", is_flag=True, help="Build even when nothing changed, and replace files edited by hand.")
+@click.option("--refresh-remote", "refresh", is_flag=True, help="Fetch again what is stored in specs/NAME/remote/.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 def build(
-    names: tuple[str, ...], document: Path | None, out: Path | None, checking: bool, force: bool, quiet: bool
+    names: tuple[str, ...],
+    document: Path | None,
+    out: Path | None,
+    checking: bool,
+    force: bool,
+    refresh: bool,
+    quiet: bool,
 ) -> None:
     """Generate every specs/NAME/ into generated/NAME/, or one document given with --spec into --out.
 
@@ -106,10 +113,13 @@ def build(
         raise click.UsageError("--spec FILE goes with --out FOLDER, and without a NAME")
     if document is None and out is not None:
         raise click.UsageError("--out goes with --spec")
+    if refresh and (checking or document is not None):
+        raise click.UsageError("--refresh-remote goes with a NAME or none, and without --check, which fetches nothing")
+    fetching = "never" if checking else "again" if refresh else "missing"
     pairs = [(document, None, out)] if document and out else [_source(n) for n in names or _all_names()]
     differing = False
     for source, configuration, folder in pairs:
-        differing |= _build_one(source, configuration, folder, checking, force, quiet)
+        differing |= _build_one(source, configuration, folder, checking, force, quiet, fetching)
     if differing and checking:
         sys.exit(1)
 
@@ -160,18 +170,19 @@ def _stamp(document: Path, sources: Iterable[Path]) -> Stamp:
 
 
 def _build_one(
-    document: Path, configuration: Path | None, folder: Path, checking: bool, force: bool, quiet: bool
+    document: Path, configuration: Path | None, folder: Path, checking: bool, force: bool, quiet: bool, fetching: str
 ) -> bool:
     """Build or check one server; return whether anything differs."""
     started = time.monotonic()
     _readable(document)
     stamp = read_stamp(folder)
-    if stamp.sources and not force and stamp == _stamp(document, map(Path, stamp.sources)) and unchanged(folder):
+    known = stamp.sources and not force and fetching != "again"
+    if known and stamp == _stamp(document, map(Path, stamp.sources)) and unchanged(folder):
         if not quiet:
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return False
     with _progress(f"{folder}") as progress:
-        loaded, config = _loaded(document, configuration, progress)
+        loaded, config = _loaded(document, configuration, progress, fetching)
         plan = _planned(loaded, config, document, configuration, progress)
         progress("rendering")
         from .render import render
@@ -208,13 +219,17 @@ def _planned(
     return plan(loaded.spec, config, document=name, progress=progress, corrections=loaded.corrections)
 
 
-def _loaded(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> tuple[Corrected, Config]:
-    from . import config, corrections
+def _loaded(
+    document: Path, configuration: Path | None, progress: Callable[[str], None], fetching: str = "never"
+) -> tuple[Corrected, Config]:
+    """Return the document with its corrections, and the configuration; only a build opens a connection."""
+    from . import config, corrections, spec
 
     _readable(document)
     progress(f"reading {document.name}")
     stated = config.load(configuration) if configuration else config.Config()
-    return corrections.load(document, stated), stated
+    remote = spec.Remote(stated.allow_hosts, fetching, progress)
+    return corrections.load(document, stated, remote), stated
 
 
 @contextmanager

@@ -23,6 +23,7 @@ TOKEN_URL = re.compile(
     r"(https://[A-Za-z0-9._~-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&()*+,;=%-]*)?"
 )
 """A URL to which a client's secret may be sent (RFC 6749, 3.2): https, or this machine."""
+_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Config:
     registry_name: str = ""
     document: str = ""
     strict: bool = False
+    allow_hosts: tuple[str, ...] = ()
     overlays: tuple[str, ...] = ()
     fixes: tuple[Fix, ...] = ()
     include: Selection = Selection()
@@ -173,6 +175,7 @@ class _Reader:
             "server": self._server,
             "document": self._text,
             "strict": self._flag,
+            "source": self._source,
             "overlay": self._overlays,
             "fix": self._fixes,
             "include": self._selection,
@@ -185,7 +188,8 @@ class _Reader:
         values: dict[str, Any] = {"file": self._blank.file, "text": self._blank.text}
         for name, value in self._known("", data, known):
             read = known[name](name, value)
-            values.update(read if name in ("server", "overlay", "fix", "annotations", "limits") else {name: read})
+            several = name in ("server", "source", "overlay", "fix", "annotations", "limits")
+            values.update(read if several else {name: read})
         return Config(**values)
 
     def _known(self, at: str, table: Any, known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -241,6 +245,15 @@ class _Reader:
         if "methods" in read:
             read["methods"] = tuple(m.upper() for m in read["methods"])
         return Selection(**read)
+
+    def _source(self, at: str, value: Any) -> dict[str, Any]:
+        read = self._fields(at, value, {"allow_hosts": self._texts})
+        hosts = tuple(host.lower() for host in read.get("allow_hosts", ()))
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                hint = 'write for example "schemas.example.com" or "127.0.0.1:8080": no https://, no path, no pattern'
+                self._wrong(f"{at}.allow_hosts", f"{json.dumps(host)} is no host", hint)
+        return {"allow_hosts": hosts}
 
     def _overlays(self, at: str, value: Any) -> dict[str, Any]:
         return {"overlays": self._texts(at, value)}

@@ -48,17 +48,20 @@ class Corrected:
     files: tuple[Path, ...] = ()
 
 
-def load(document: Path, config: Config) -> Corrected:
-    """Return the document with its corrections. Errors: `Rejected` with all that is wrong with it and with them."""
+def load(document: Path, config: Config, remote: spec.Remote = spec.NOTHING) -> Corrected:
+    """Return the document with its corrections; it may refer to the documents of other hosts that `remote` allows.
+
+    Errors: `Rejected` with all that is wrong with it and with them.
+    """
     if not config.overlays and not config.fixes:
-        return Corrected(spec.load(document))
+        return Corrected(spec.load(document, remote=remote))
     corrector = _Corrector(config)
     if corrector.problems:
         raise Rejected(corrector.problems)
     problems: list[Problem] = []
     loaded = None
     try:
-        loaded = spec.load(document, corrector.edit)
+        loaded = spec.load(document, corrector.edit, remote)
     except Rejected as rejected:
         problems += rejected.problems
     if loaded:

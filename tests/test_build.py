@@ -306,11 +306,18 @@ def test_names_select_vendors(zoo: Path) -> None:
 # --- the same input, the same bytes -----------------------------------------------------------------------------------
 
 
-def reordered(value: Any) -> Any:
-    """The same document with the members of every object in the opposite order."""
+ORDERED = ("xml-body", "xml-text", "multipart-headers")
+"""Cases where the order of properties is on the wire: elements of XML, and the root of multipart/related."""
+
+
+def reordered(value: Any, properties: bool = True) -> Any:
+    """The same document with the members of every object in the opposite order; those of `properties` only if told."""
     if isinstance(value, dict):
-        return {k: reordered(v) for k, v in reversed(value.items())}
-    return [reordered(v) for v in value] if isinstance(value, list) else value
+        inner = {k: reordered(v, properties) for k, v in reversed(value.items())}
+        if not properties and isinstance(kept := value.get("properties"), dict):
+            inner["properties"] = {k: reordered(v, properties) for k, v in kept.items()}
+        return inner
+    return [reordered(v, properties) for v in value] if isinstance(value, list) else value
 
 
 def comparable(folder: Path, document: Any) -> Plan:
@@ -331,7 +338,7 @@ def test_the_order_of_the_document_does_not_matter(folder: Path, tmp_path: Path)
             shutil.copy(path, tmp_path)
     document = next(folder.glob("openapi.*"))
     loaded = spec.load(document).root
-    one, other = comparable(tmp_path, loaded), comparable(tmp_path, reordered(loaded))
+    one, other = comparable(tmp_path, loaded), comparable(tmp_path, reordered(loaded, folder.name not in ORDERED))
     for name in Plan.__dataclass_fields__:
         assert getattr(one, name) == getattr(other, name)
 
@@ -406,7 +413,8 @@ def servers() -> dict[str, tuple[Plan, dict[str, str]]]:
 
 THIRD_PARTY = {"anyio", "httpx2", "jsonschema", "mcp", "pydantic", "pydantic_core", "uvicorn"}
 DECLARATIONS = {
-    *("ApiKey", "Basic", "ConfigDict", "Cookie", "Digest", "Field", "Form", "Header", "Json", "JsonRest", "MutualTls"),
+    *("ApiKey", "Basic", "ConfigDict", "Cookie", "Digest", "Field", "Form", "Header", "Json", "JsonLines"),
+    *("JsonRest", "MutualTls", "PartHeader", "Xml", "XmlNode"),
     *("OAuth", "Operation", "Part", "Path", "Query", "Raw", "Service", "Upstream", "Variable"),
 }
 
@@ -545,6 +553,7 @@ ORDER = [
         "problems",
         "config",
         "spec.source",
+        "spec.remote",
         "spec.files",
         "spec.swagger",
         "spec.document",
@@ -560,6 +569,7 @@ ORDER = [
     *(
         "annotations",
         "upstream",
+        "xmlnodes",
         "binding",
         "planner",
         "render",

@@ -111,8 +111,11 @@ def test_what_a_fix_refers_to_is_read(correct: Correct) -> None:
     toml = fix("#/paths/~1a/$ref", now='"a.yaml#/A"')
     spec = correct(document, toml, **{"a.yaml": "A: {get: {responses: {}}}\n"}).spec
     assert [o.pointer for o in spec.operations()] == ["a.yaml#/A/get"]
-    said = refusal(correct, document, fix("#/paths/~1a/$ref", now='"https://elsewhere.test/a.yaml"'))
-    assert said.startswith('api.yaml:3:9: $ref to "https://elsewhere.test/a.yaml": mcpgen fetches nothing')
+    said = refusal(correct, document, fix("#/paths/~1a/$ref", now='"http://elsewhere.test/a.yaml"'))
+    assert said.startswith('api.yaml:3:9: $ref to "http://elsewhere.test/a.yaml": mcpgen fetches nothing')
+    spec = correct(document, fix("#/paths/~1a/$ref", now='"https://elsewhere.test/a.yaml"')).spec
+    assert list(spec.operations()) == []
+    assert "nothing is fetched from elsewhere.test unless" in spec.lost[0].problem.message
 
 
 def test_a_fix_of_swagger_names_places_as_they_are_written(correct: Correct) -> None:

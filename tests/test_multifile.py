@@ -1,6 +1,7 @@
 """How a document in several files is read: what its references may name, what they lead to, and where that is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,13 @@ def refusal(read: Read, text: str, files: dict[str, str] | None = None) -> str:
 
 def messages(spec: Spec) -> list[str]:
     list(spec.operations())
-    return [str(p) for p in spec.problems]
+    lost = [
+        replace(
+            o.problem, message=f"{f'{o.method} {o.path}' if o.method else 'the path'} is left out: {o.problem.message}"
+        )
+        for o in spec.lost
+    ]
+    return [str(p) for p in [*spec.problems, *lost]]
 
 
 def follow(spec: Spec, target: str, pointer: str = "#/x") -> str:

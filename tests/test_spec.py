@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,13 @@ def refusal(read: Read, content: str | bytes, name: str = "api.json") -> str:
 
 def messages(spec: Spec) -> list[str]:
     list(spec.operations())
-    return [str(p) for p in spec.problems]
+    lost = [
+        replace(
+            o.problem, message=f"{f'{o.method} {o.path}' if o.method else 'the path'} is left out: {o.problem.message}"
+        )
+        for o in spec.lost
+    ]
+    return [str(p) for p in [*spec.problems, *lost]]
 
 
 # -- problems ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from mcpgen.spec.document import METHODS, RawOperation, Spec, load
 from mcpgen.spec.files import MAX_FILES, Unresolved
+from mcpgen.spec.remote import NOTHING, Remote
 from mcpgen.spec.source import MAX_ALIAS_NODES, MAX_BYTES, MAX_DEPTH, escape
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_FILES",
     "METHODS",
+    "NOTHING",
     "RawOperation",
+    "Remote",
     "Spec",
     "Unresolved",
     "escape",

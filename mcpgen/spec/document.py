@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mcpgen.problems import Problem, Rejected
 from mcpgen.spec.files import Edit, Files, Unresolved, survey
+from mcpgen.spec.remote import NOTHING, Remote
 from mcpgen.spec.source import Source, decode, escape, kind, quote
 from mcpgen.spec.swagger import DIALECT, convert
 
@@ -38,14 +39,13 @@ class RawOperation:
     item_pointer: str
 
 
-def load(path: Path, edit: Edit | None = None) -> "Spec":
+def load(path: Path, edit: Edit | None = None, remote: Remote = NOTHING) -> "Spec":
     """The document at `path`: OpenAPI 2.0 to 3.2, JSON or YAML 1.2, in UTF-8 or (with a byte order mark) UTF-16.
 
     Files that it refers to are read too: those in its own folder and in the folder above, but nothing hidden; and those
-    of other hosts that `following` allows. Raises
-    `Rejected` with every reason for which it cannot be read: encoding, syntax, nesting, version, missing paths, or a
-    reference to what is not opened. Defects that leave a readable document are in `Spec.problems`. `edit` is called
-    with each file once it is parsed, and may change its `root`.
+    of other hosts that `remote` allows. Raises `Rejected` with every reason for which it cannot be read: encoding,
+    syntax, nesting, version, missing paths, or a reference to what is not opened. Defects that leave a readable
+    document are in `Spec.problems`. `edit` is called with each file once it is parsed, and may change its `root`.
     """
     source = Source(str(path), decode(path))
     # Hundreds of thousands of small objects, all of which stay: the cycle collector would only walk them in vain.
@@ -53,13 +53,13 @@ def load(path: Path, edit: Edit | None = None) -> "Spec":
     gc.disable()
     try:
         source.parse(prefer_yaml=path.suffix.lower() in (".yaml", ".yml"))
-        return _complete(path, source, edit)
+        return _complete(path, source, edit, remote)
     finally:
         if collecting:
             gc.enable()
 
 
-def _complete(path: Path, source: Source, edit: Edit | None) -> "Spec":
+def _complete(path: Path, source: Source, edit: Edit | None, remote: Remote) -> "Spec":
     root = source.root
     if not isinstance(root, dict):
         held = "a list" if isinstance(root, list) else "null" if root is None else "a single value"
@@ -68,7 +68,7 @@ def _complete(path: Path, source: Source, edit: Edit | None) -> "Spec":
         edit(source)
     leaves = survey(source)
     declared = _version(source)
-    files = Files(path, source, edit)
+    files = Files(path, source, edit, remote)
     fatal = files.read(swagger=declared == "2.0") if leaves or declared == "2.0" else []
     if fatal := [*fatal, *(files.splice() if leaves else ()), *_skeleton(files)]:
         raise Rejected(fatal)
@@ -111,12 +111,22 @@ def _skeleton(files: Files) -> Iterator[Problem]:
         files.notes.append(files.problem('the document has no title in "info"', "#/info"))
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An operation that is no object, or a path without one (`method` is empty), and what is wrong with it."""
+
+    path: str
+    method: str
+    problem: Problem
+
+
 class Spec:
     """A document that could be read.
 
     `root` is the document in the form of the OpenAPI version `version`; `declared_version` is what it says of itself,
     which differs for 2.0 only. `files` are all the files that it was read from. `problems` are the located defects
-    that cost nothing or one operation; it is complete once `operations` was called.
+    that cost nothing or one operation, `lost` the operations, and whole paths, that cannot be read; both are complete
+    once `operations` was called.
 
     Pointers are RFC 6901, with a "#" before, and before that, for other files, the way there from the document's
     folder. They go by `root`; `written` says where a person finds the place.
@@ -129,6 +139,7 @@ class Spec:
         self.declared_version = declared
         self.files = files.paths
         self.problems: list[Problem] = [*files.document.problems, *files.notes]
+        self.lost: list[Lost] = []
         self._files = files
         self._operations: list[RawOperation] | None = None
 
@@ -172,7 +183,7 @@ class Spec:
         return self._files.deref(node, pointer)
 
     def operations(self) -> Iterator[RawOperation]:
-        """The operations under `paths` in the document's order. What is no operation is told in `problems`."""
+        """The operations under `paths` in the document's order. What is none is told in `lost`."""
         if self._operations is None:
             self._operations = list(self._read_paths())
         return iter(self._operations)
@@ -184,7 +195,7 @@ class Spec:
             if path.startswith("x-"):
                 continue
             pointer = f"#/paths/{escape(path)}"
-            item = self._path_item(raw, pointer)
+            item = self._path_item(path, raw, pointer)
             if item is None:
                 continue
             if not path.startswith("/"):
@@ -198,18 +209,18 @@ class Spec:
                 if first == path:
                     yield operation
                 else:
-                    message = f"{operation.method} {path} is left out: {operation.method} {first} is the same operation"
-                    self._report(message, operation.pointer)
+                    reason = f"{operation.method} {first} is the same operation"
+                    self._lose(path, operation.method, reason, operation.pointer)
 
-    def _path_item(self, raw: Any, pointer: str) -> tuple[dict[str, Any], str, dict[str, str]] | None:
+    def _path_item(self, path: str, raw: Any, pointer: str) -> tuple[dict[str, Any], str, dict[str, str]] | None:
         """The Path Item Object, its pointer, and the pointer of each of its members."""
         try:
             item, place = self.deref(raw, pointer)
         except Unresolved as e:
-            self._report(f"the path is left out: {e.reason}", e.pointer)
+            self._lose(path, "", e.reason, e.pointer)
             return None
         if not isinstance(item, dict):
-            self._report(f"the path is left out: its value is {kind(item)}, not an object", place)
+            self._lose(path, "", f"its value is {kind(item)}, not an object", place)
             return None
         places = {key: f"{place}/{escape(key)}" for key in item}
         if item is not raw:
@@ -236,12 +247,15 @@ class Spec:
             try:
                 operation, where = self.deref(node, pointer)
             except Unresolved as e:
-                self._report(f"{method} {path} is left out: {e.reason}", e.pointer)
+                self._lose(path, method, e.reason, e.pointer)
                 continue
             if isinstance(operation, dict):
                 yield RawOperation(path, method, operation, where, item, place)
             else:
-                self._report(f"{method} {path} is left out: it is {kind(operation)}, not an object", where)
+                self._lose(path, method, f"it is {kind(operation)}, not an object", where)
+
+    def _lose(self, path: str, method: str, reason: str, pointer: str) -> None:
+        self.lost.append(Lost(path, method, self.problem(reason, pointer)))
 
     def _report(self, message: str, pointer: str) -> None:
         self.problems.append(self.problem(message, pointer))

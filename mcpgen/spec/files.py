@@ -3,7 +3,8 @@
 The files that the document's references reach are all read when it is loaded, by the same reader and within the same
 bounds, so that everything which cannot be read is told at once. A pointer is canonical when it begins with the name of
 its file: nothing for the document itself (`#/paths/~1a`), the way from the document's folder for another file
-(`common/pets.yaml#/Pet`). Nothing is fetched, and no file is opened that is not a part of the document by its place.
+(`common/pets.yaml#/Pet`), the URL for a document of another host. Nothing of another host is read unless the
+configuration allows it (`remote`), and no file is opened that is not a part of the document by its place.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from mcpgen.problems import Problem, Rejected
+from mcpgen.spec.remote import MAX_REMOTE, Remote, Unfetched, address, is_url
 from mcpgen.spec.source import MAX_BYTES, MAX_DEPTH, Source, decode, escape, kind, quote, refuse_depth
 
 MAX_FILES: Final = 2_000
@@ -44,6 +46,7 @@ _SECTIONS: Final = frozenset(
 _STRUCTURED: Final = (".json", ".yaml", ".yml")
 _PLAIN: Final = (".md", ".txt")
 """Files that are one text."""
+_UNASKED: Final = "mcpgen fetches nothing that nobody asked for"
 _BUNDLE: Final = "bundle the document into one file first, for example with: redocly bundle"
 
 Edit = Callable[[Source], None]
@@ -92,7 +95,8 @@ class Files:
     written, and `renamed` leads from there to what is canonical.
     """
 
-    def __init__(self, path: Path, source: Source, edit: Edit | None = None) -> None:
+    def __init__(self, path: Path, source: Source, edit: Edit | None, remote: Remote) -> None:
+        self._remote = remote
         self.document = source
         self.notes: list[Problem] = []
         self.converted: Moves = {}
@@ -216,7 +220,8 @@ class Files:
         name = base if not file else self._name(file, base) if written or file not in self._sources else file
         if name not in self._sources:
             why = self._absent.get(name)
-            reason = f"{shown} names nothing: {why}" if why else f"{shown} is not in this document"
+            what = "is not followed" if is_url(name) else "names nothing"
+            reason = f"{shown} {what}: {why}" if why else f"{shown} is not in this document"
             raise Unresolved(target, reason)
         if (not mark and not file) or (fragment and fragment[0] != "/"):
             raise Unresolved(target, f"{shown} is no JSON pointer")
@@ -242,6 +247,11 @@ class Files:
 
     def _name(self, file: str, base: str) -> str:
         """The name of the file that a reference in the file called `base` names."""
+        if is_url(base) or is_url(file):
+            try:
+                return address(base, file).url
+            except Unfetched:
+                return file
         folder = posixpath.dirname(base)
         if (folder, file) not in self._names:
             as_it_is = "%" not in file or (self._folder / folder / file).is_file()
@@ -356,26 +366,73 @@ class Files:
     def _reach(self, target: str, file: str, link: _Link, *, quiet: bool) -> str | None:
         """The name of the file that `target`, written in `file`, names; it has been read then."""
         other = target.partition("#")[0]
+        foreign = is_url(file) or is_url(other)
+        name, message, hint = (self._reach_url if foreign else self._reach_file)(target, file, link, quiet=quiet)
+        if message and not quiet and (file, other) not in self._refused:
+            self._refused.add((file, other))
+            self._fatal.append(self._problem(f"$ref to {quote(target)}: {message}", file, link, hint))
+        return name
+
+    def _reach_file(self, target: str, file: str, link: _Link, *, quiet: bool) -> tuple[str | None, str, str]:
+        """The name as `_reach` has it; else the reason for which the document is refused, and the way out."""
+        other = target.partition("#")[0]
         message, hint = _refusal(other)
         if not message and ("\0" in unquote(other) or len(other) > _LONGEST_NAME):
             message, hint = "that can be the name of no file", "write the path of a file beside the document"
         if not message:
             name = self._name(other, file)
             if name in self._sources:
-                return name
+                return name, "", ""
             if name in self._absent:
-                return None
+                return None, "", ""
             message, hint = self._closed(name)
             if not message and not (self._folder / name).is_file():
-                self._absent[name] = f"there is no file {name}"
-                self.notes.append(self._problem(f"$ref to {quote(target)}: {self._absent[name]}", file, link))
-                return None
+                self._lack(f"there is no file {name}", name, target, file, link)
+                return None, "", ""
             if not message:
-                return name if self._open(name) else None
-        if not quiet and (file, other) not in self._refused:
-            self._refused.add((file, other))
-            self._fatal.append(self._problem(f"$ref to {quote(target)}: {message}", file, link, hint))
-        return None
+                opened = self._open(name, Path(os.path.normpath(self._folder / name)))
+                return name if opened else None, "", ""
+        return None, message, hint
+
+    def _reach_url(self, target: str, file: str, link: _Link, *, quiet: bool) -> tuple[str | None, str, str]:
+        """The same where the reference, or the file in which it stands, is of another host."""
+        try:
+            place = address(file, target)
+        except Unfetched as e:
+            return None, str(e), _BUNDLE
+        name = place.url
+        if name in self._sources:
+            return name, "", ""
+        if name in self._absent or quiet:  # an example is worth no connection
+            return None, "", ""
+        if not place.encrypted:
+            known = self._remote.names(place)
+            return None, "only https is fetched from another machine" if known else _UNASKED, _BUNDLE
+        if not self._remote.allows(place):
+            line = f"allow_hosts = [{quote(place.entry)}]"
+            why = f"nothing is fetched from {place.entry} unless mcpgen.toml has under [source]: {line}"
+            self._lack(why, name, target, file, link)
+            return None, "", ""
+        self._absent[name] = "it cannot be read"
+        if sum(map(is_url, self._sources)) >= MAX_REMOTE:
+            message = f"the document refers to more than {MAX_REMOTE} documents of other hosts"
+            problem = Problem(message, file=self.document.file, hint=_BUNDLE)
+            self._fatal += [problem] if problem not in self._fatal else []
+            return None, "", ""
+        try:
+            path = self._remote.file(place, self._folder)
+        except Unfetched as e:
+            return None, str(e), e.hint
+        if not self._open(name, path):
+            return None, "", ""
+        del self._absent[name]
+        return name, "", ""
+
+    def _lack(self, why: str, name: str, target: str, file: str, link: _Link) -> None:
+        """Notes that there is no file called `name`, which costs what needs it."""
+        self._absent[name] = why
+        said = " is not followed" if is_url(name) else ""
+        self.notes.append(self._problem(f"$ref to {quote(target)}{said}: {why}", file, link))
 
     def _closed(self, name: str) -> tuple[str, str]:
         """Why the file called `name` is not opened, and the way out; empty when it may be."""
@@ -397,9 +454,8 @@ class Files:
             return "mcpgen opens only .json, .yaml and .yml files", "rename the file"
         return "", ""
 
-    def _open(self, name: str) -> bool:
-        """Reads the file called `name`; tells whether that could be done."""
-        path = Path(os.path.normpath(self._folder / name))
+    def _open(self, name: str, path: Path) -> bool:
+        """Reads the file called `name`, which is at `path`; tells whether that could be done."""
         message = ""
         if len(self._sources) >= MAX_FILES:
             message = f"the document refers to more than {MAX_FILES:,} files"
@@ -429,7 +485,7 @@ class Files:
 def _refusal(file: str) -> tuple[str, str]:
     """Why what `file` names cannot be a part of the document, and the way out; empty when it can."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:|//", file):
-        return "mcpgen fetches nothing that nobody asked for", _BUNDLE
+        return _UNASKED, _BUNDLE
     if re.match(r"[/\\~]|[A-Za-z]:", file):
         return "mcpgen opens no absolute path", "name the file relative to the document"
     return "", ""

@@ -346,12 +346,23 @@ def _style(node: dict[str, Any], place: str) -> dict[str, Any]:
     if node.get("type") != "array":
         return {}
     stated = node.get("collectionFormat", "csv")
+    inside = _inside(node)
     if place not in ("query", "formData"):
-        return {"x-collection-format": stated} if stated in ("ssv", "tsv", "pipes") else {}
+        return inside | ({"x-collection-format": stated} if stated in ("ssv", "tsv", "pipes") else {})
     if stated == "multi":
-        return {"style": "form", "explode": True}
-    style = {"style": _QUERY_STYLES.get(stated, "form"), "explode": False}
+        return {"style": "form", "explode": True, **inside}
+    style = {"style": _QUERY_STYLES.get(stated, "form"), "explode": False, **inside}
     return style | {"x-collection-format": "tsv"} if stated == "tsv" else style
+
+
+def _inside(node: dict[str, Any]) -> dict[str, Any]:
+    """How the lists in a list are written, level by level (OpenAPI 2.0, "Items Object")."""
+    formats = []
+    items = node.get("items")
+    while isinstance(items, dict) and items.get("type") == "array":
+        formats.append(str(items.get("collectionFormat", "csv")))
+        items = items.get("items")
+    return {"x-collection-format-items": formats} if formats else {}
 
 
 def _scheme(node: dict[str, Any]) -> dict[str, Any]:
