@@ -1,6 +1,7 @@
 """Measures mcpgen against its floors, as ratios in one run: no figure here is a test, a machine's load moves them.
 
-python bench/run.py [CORPUS]     CORPUS holds pagerduty-rest.json and github-rest.json; default: $MCPGEN_CORPUS
+python bench/run.py [CORPUS]           CORPUS holds pagerduty-rest.json and github-rest.json; default: $MCPGEN_CORPUS
+python bench/run.py --sizes [CORPUS]   time, memory and start of every document in CORPUS and CORPUS/large, by size
 """
 
 from __future__ import annotations
@@ -122,6 +123,19 @@ def upstream_alone(url: str) -> float:
     return asyncio.run(talk())
 
 
+def installed(out: Path) -> tuple[str, dict[str, str]]:
+    """Compile a generated server as pip does; return its package and the environment in which it starts."""
+    compileall.compile_dir(out, quiet=2)
+    env = {"PYTHONPATH": str(out)}
+    manifest = json.loads((out / "server.json").read_text())
+    for variable in manifest["packages"][0]["environmentVariables"]:
+        if variable["isSecret"] and not variable.get("format"):
+            env[variable["name"]] = "bench"
+        elif variable["isRequired"] or variable["name"].endswith("BASE_URL"):
+            env[variable["name"]] = "https://bench.test"
+    return next(p.parent.name for p in out.glob("*/service.py")), env
+
+
 def document(name: str, corpus: Path, work: Path, tool: str, arguments: dict[str, object]) -> None:
     spec = corpus / f"{name}-rest.json"
     out = work / name
@@ -135,13 +149,7 @@ def document(name: str, corpus: Path, work: Path, tool: str, arguments: dict[str
     print(f"{name}: build {full:.2f} s, {peak:.0f} MB; datamodel-codegen alone {alone:.2f} s, {codegen_peak:.0f} MB:")
     print(f"  build / datamodel-codegen      {full / alone:5.2f}   (at most 1)")
     print(f"  nothing to do / full build     {nothing / full:5.2f}   (at most 0.5)")
-    compileall.compile_dir(out, quiet=2)  # as pip leaves it
-    package = next(p.parent.name for p in out.glob("*/service.py"))
-    env = {"PYTHONPATH": str(out)}
-    manifest = json.loads((out / "server.json").read_text())
-    for variable in manifest["packages"][0]["environmentVariables"]:
-        if variable["isRequired"]:
-            env[variable["name"]] = "bench"
+    package, env = installed(out)
     bare = first_list([sys.executable, str(HERE / "bare_server.py")], env)
     command = [sys.executable, "-m", package, "--enable-write-tools"]
     ours = first_list(command, env)
@@ -162,10 +170,39 @@ def document(name: str, corpus: Path, work: Path, tool: str, arguments: dict[str
     print(f"  first call after start {(first - second) * 1000:.0f} ms more than the second   (at most 150)")
 
 
+def sizes(corpus: Path) -> None:
+    """Print a line a document, the smallest first: what a build and a start cost."""
+    documents = [p for folder in (corpus, corpus / "large") for p in folder.iterdir() if p.suffix in (".json", ".yaml")]
+    skipped = {"manifest.json", "pagerduty-mcp.json"}
+    documents = sorted((p for p in documents if p.name not in skipped), key=lambda p: p.stat().st_size)
+    mcpgen = str(Path(sys.executable).parent / "mcpgen")
+    print("document                        MB  tools  build s  s/MB  peak MB  list MB  list / bare")
+    for spec in documents:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "out"
+            seconds, peak = best(
+                mcpgen, "build", "--quiet", "--force", "--spec", str(spec), "--out", str(out), rounds=2
+            )
+            package, env = installed(out)
+            listing = (out / package / "tools.json").read_bytes()
+            bare = first_list([sys.executable, str(HERE / "bare_server.py")], env, rounds=3)
+            ours = first_list([sys.executable, "-m", package, "--enable-write-tools"], env, rounds=3)
+            size, count = spec.stat().st_size / 1e6, len(json.loads(listing)["tools"])
+            print(
+                f"{spec.stem:28} {size:5.1f} {count:6} {seconds:8.2f} {seconds / size:5.2f} {peak:8.0f} "
+                f"{len(listing) / 1e6:8.1f} {ours / bare:11.2f}",
+                flush=True,
+            )
+
+
 def main() -> None:
-    corpus = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("MCPGEN_CORPUS", ""))
+    given = [a for a in sys.argv[1:] if a != "--sizes"]
+    corpus = Path(given[0] if given else os.environ.get("MCPGEN_CORPUS", ""))
     if not (corpus / "pagerduty-rest.json").is_file():
         raise SystemExit("say where the corpus is: python bench/run.py FOLDER, or set MCPGEN_CORPUS")
+    if "--sizes" in sys.argv:
+        sizes(corpus)
+        return
     with tempfile.TemporaryDirectory() as folder:
         document("pagerduty", corpus, Path(folder), "list_incidents", {})
         document("github", corpus, Path(folder), "repos_get", {"owner": "o", "repo": "r"})
