@@ -1,7 +1,7 @@
 """Turns the parameters and the request body of one operation into drafts of arguments and their places on the wire.
 
 Sources: OpenAPI 3.1.1, "Parameter Object", "Style Values", "Request Body Object", "Media Type Object", "Encoding
-Object"; RFC 9110 section 8.3; RFC 7578; RFC 2397.
+Object"; OpenAPI 3.2.0, "Sequential Media Types"; RFC 9110 section 8.3; RFC 7578; RFC 2387; RFC 2397; RFC 7464.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
 from .problems import Problem
 from .schemas import Defect, Place, Schemas, Shape, clean
 from .spec import RawOperation, Spec, escape
+from .xmlnodes import Unclear, XmlNodes
 
 __all__ = ["Binder", "Body", "Draft", "plain_path"]
 
@@ -26,6 +27,9 @@ _NOT_SENDABLE = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"}
 )
 """Header fields that belong to the connection, not to the request (RFC 9110 section 7.6.1)."""
+
+_OWN_PART_HEADERS = frozenset({"content-disposition", "content-transfer-encoding"})
+"""Header fields of a part that follow from its content and name; files are sent as they are (RFC 7578, 4.7)."""
 
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -44,6 +48,11 @@ _MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-
 
 _DELIMITED = {"ssv": "spaceDelimited", "pipes": "pipeDelimited", "tsv": "tabDelimited"}
 """What OpenAPI 2.0 says of lists in places where 3.x has no style for it; the runtime knows these styles anywhere."""
+
+_LISTS_IN_LISTS = {"csv": "form", **_DELIMITED}
+
+_LINES = re.compile(r"[a-z]+/(?:x-)?(?:ndjson|jsonl|json-?lines)|.*[/+]json-seq")
+"""Media types that hold a JSON value a line, or a record."""
 
 _MARKERS = {"path": "Path", "query": "Query", "header": "Header", "cookie": "Cookie"}
 
@@ -76,6 +85,8 @@ class Body:
     required: bool = False
     wrapper: tuple[str, ...] = ()
     drafts: tuple[Draft, ...] = ()
+    xml: str = ""
+    """The source of the root node of an XML body."""
 
 
 class Binder:
@@ -83,6 +94,7 @@ class Binder:
 
     def __init__(self, spec: Spec, schemas: Schemas, notes: list[Problem]) -> None:
         self._spec, self._schemas, self._notes = spec, schemas, notes
+        self._xml = XmlNodes(spec, schemas)
 
     def parameters(
         self, raw: RawOperation, credentials: Collection[tuple[str, str]]
@@ -159,13 +171,17 @@ class Binder:
             )
         return place, name
 
-    def _constant(self, node: Mapping[str, Any], at: str) -> str:
-        """Return the value of a header that the document fixes: its default, or its only value."""
+    def _constant(self, node: Mapping[str, Any], at: str, *, chosen: bool = True) -> str:
+        """Return the value of a header that the document fixes: its only value, or its default.
+
+        `chosen` tells whether a default is taken although the document names other values too.
+        """
         schema, _ = self._spec.deref(node.get("schema", {}), f"{at}/schema")
         if not isinstance(schema, dict):
             return ""
-        values = schema.get("enum")
-        value = schema.get("default", values[0] if isinstance(values, list) and len(values) == 1 else None)
+        values = [schema["const"]] if "const" in schema else schema.get("enum")
+        values = values if isinstance(values, list) else []
+        value = values[0] if len(values) == 1 else None if values and not chosen else schema.get("default")
         return value if isinstance(value, str) and value.isprintable() and value.isascii() else ""
 
     def _parameter(self, place: str, name: str, node: Mapping[str, Any], at: str) -> Draft:
@@ -216,7 +232,16 @@ class Binder:
             options["style"] = delimited
         if node.get("allowReserved") is True and place == "query":
             options["allow_reserved"] = True
-        return options
+        return options | self._nested(node, at)
+
+    def _nested(self, node: Mapping[str, Any], at: str) -> dict[str, Any]:
+        """Return how lists in a list are written, if OpenAPI 2.0 says it (`collectionFormat` of `items`)."""
+        stated = node.get("x-collection-format-items")
+        if not isinstance(stated, list):
+            return {}
+        if len(set(stated)) > 1 or stated[0] not in _LISTS_IN_LISTS:
+            raise Defect(at, f"lists in lists that are written as {' and '.join(stated)} cannot be told apart")
+        return {"nested": _LISTS_IN_LISTS[stated[0]]}
 
     def _site(self, media: Any, at: str) -> Place:
         """Return the schema of a Media Type Object; one without a schema admits everything."""
@@ -252,6 +277,7 @@ class Binder:
         site = self._site(media, media_at)
         shape = self._checked(site)
         required = node.get("required") is True
+        base = _base_type(media_type)
         note = node.get("description")
         if isinstance(note, str) and not site.description:
             site = site._replace(description=note)
@@ -259,19 +285,28 @@ class Binder:
         # A body with required properties that forgets `required: true` is asked for: POST, PUT and PATCH without the
         # body they describe are no calls that anybody means (103 of PagerDuty's 175 bodies forget it).
         asked = required or (bool(shape.required) and raw.method in ("POST", "PUT", "PATCH"))
+        xml = ""
         if _is_json(sent):
             wrapper, drafts = self._json_body(site, shape, asked)
-        elif sent == "application/x-www-form-urlencoded" and shape.is_class and self._opens(shape, asked):
-            wrapper, drafts = (), self._form_body(shape, media, multipart=False)
-        elif sent.startswith("multipart/") and shape.is_class and self._opens(shape, asked):
-            wrapper, drafts = (), self._form_body(shape, media, multipart=True)
-        elif sent == "application/x-www-form-urlencoded" or sent.startswith("multipart/"):
+        elif base == "application/x-www-form-urlencoded" and shape.is_class and self._opens(shape, asked):
+            wrapper, drafts = (), self._form_body(shape, media, media_at)
+        elif base.startswith("multipart/") and shape.is_class and self._opens(shape, asked):
+            sent = re.sub(r";\s*boundary=[^;]*", "", sent)
+            wrapper, drafts = (), self._form_body(shape, media, media_at, multipart=base)
+        elif base == "application/x-www-form-urlencoded" or base.startswith("multipart/"):
             if shape.type == "object" and not shape.properties and not isinstance(shape.extra, Place):
                 return Body()  # a form without fields
             raise Defect(media_at, f"a body of type {media_type} must be described by an object with properties")
+        elif (lines := self._lines_body(site, shape, media, media_at, base, asked)) is not None:
+            wrapper, drafts = (), [lines]
+        elif _is_xml(sent) and (root := self._xml_root(f"{media_at}/schema", site, sent)):
+            wrapper, drafts, xml = (), self._xml_body(site, shape, asked), root
         else:
+            if _is_xml(sent):
+                words = self._xml_words(f"{media_at}/schema", site, shape, sent)
+                site = site._replace(description=words)
             wrapper, drafts = (), self._raw_body(site, shape, sent, required)
-        return Body(sent, asked, wrapper, tuple(drafts))
+        return Body(sent, asked, wrapper, tuple(drafts), xml)
 
     def _opens(self, shape: Shape, asked: bool) -> bool:
         """Tell whether an object's properties may stand side by side with the parameters and nothing is lost."""
@@ -285,22 +320,49 @@ class Binder:
         )
 
     def _json_body(self, site: Place, shape: Shape, asked: bool) -> tuple[tuple[str, ...], list[Draft]]:
+        """Return the wrappers that are sent even when there is nothing to put in, and the arguments."""
         wrapper: tuple[str, ...] = ()
+        needed: tuple[str, ...] = ()
         while self._opens(shape, asked):
             if len(shape.properties) == 1 and not isinstance(shape.extra, Place):
                 ((name, inner),) = shape.properties.items()
                 inside = self._schemas.shape(inner)
                 must = asked and name in shape.required
                 if self._opens(inside, must) and len(wrapper) < _WRAPPERS:
+                    if needed == wrapper and name in shape.required:
+                        needed += (name,)
                     wrapper += (name,)
                     shape, asked = inside, must
                     continue
-            return wrapper, self._properties(shape, wrapper)
+            return needed, self._properties(shape, wrapper)
         if wrapper:
             raise AssertionError("a wrapper was opened around what does not open")
         options = {"null": True} if shape.nullable and not asked else {}
-        site = site if site.description else site._replace(description="The request body.")
+        about = site.description.strip() or "The request body."
+        if forms := self._forms(shape):
+            about += f"{'' if about.endswith(('.', '!', '?', ':')) else '.'} {forms}"
+        site = site._replace(description=about)
         return (), [Draft("body", "body", _call("Json", **options), site, asked, shape)]
+
+    def _forms(self, shape: Shape) -> str:
+        """Return in words how the forms of a union of objects are told apart; empty where nothing tells."""
+        forms = [self._schemas.shape(m) if isinstance(m, Place) else m for m in shape.members]
+        if len(forms) < 2 or not all(f.is_class for f in forms):
+            return ""
+        for tag in sorted(frozenset.intersection(*(f.required for f in forms))):
+            values = [self._schemas.shape(f.properties[tag]).enum for f in forms if tag in f.properties]
+            said = [json.dumps(v, ensure_ascii=False) for enum in values for v in enum or ()]
+            if len(values) == len(forms) and all(values) and len(set(said)) == len(said):
+                told = [
+                    f"{' or '.join(json.dumps(v, ensure_ascii=False) for v in enum or ())} needs "
+                    f"{', '.join(f'`{n}`' for n in sorted(form.required - {tag})) or 'no more'}"
+                    for enum, form in zip(values, forms, strict=True)
+                ]
+                return clean(f"It has one of {len(forms)} forms, which `{tag}` tells apart: {'; '.join(told)}.", 600)
+        needs = sorted({", ".join(f"`{n}`" for n in sorted(f.required)) for f in forms})
+        if len(needs) == len(forms) and all(needs):
+            return clean(f"It has one of {len(forms)} forms, told apart by what they need: {'; or '.join(needs)}.", 600)
+        return ""
 
     def _properties(self, shape: Shape, wrapper: tuple[str, ...]) -> list[Draft]:
         drafts = []
@@ -320,41 +382,140 @@ class Binder:
         bag = Shape(shape.extra.key, "object", description=about, extra=shape.extra)
         return Draft("body", "additional_properties", marker, Place((), about), False, bag)
 
-    def _form_body(self, shape: Shape, media: Mapping[str, Any], *, multipart: bool) -> list[Draft]:
+    def _xml_root(self, pointer: str, site: Place, media_type: str) -> str:
+        """Return the source of the root node of an XML body; empty when the document leaves open how to write it."""
+        charset = re.search(r";\s*charset=\"?([^\s;\"]+)", media_type.lower())
+        if charset and charset[1] != "utf-8":
+            return ""
+        try:
+            return self._xml.root(pointer, site)
+        except Unclear:
+            return ""
+
+    def _xml_words(self, pointer: str, site: Place, shape: Shape, media_type: str) -> str:
+        """Return what is said of an XML body that the model writes itself."""
+        stated = site.description or shape.description
+        if (name := self._xml.root_name(pointer)) and shape.type == "object":
+            return f"{stated or f'The request body, of type {media_type}.'} Its root element is `{name}`."
+        return f"{stated} As an XML document." if stated else ""
+
+    def _xml_body(self, site: Place, shape: Shape, asked: bool) -> list[Draft]:
+        if not self._opens(shape, asked):
+            site = site if site.description else site._replace(description="The request body.")
+            return [Draft("body", "body", _call("Xml"), site, asked, shape)]
+        drafts = []
+        for name, place in shape.properties.items():
+            inner = self._schemas.shape(place)
+            required = name in shape.required
+            options = {"null": True} if inner.nullable and not required else {}
+            drafts.append(Draft("body", name, _call("Xml", name, **options), place, required, inner))
+        return drafts
+
+    def _lines_body(self, site: Place, shape: Shape, media: Any, at: str, base: str, asked: bool) -> Draft | None:
+        """Return the list whose items are the lines of a body; None for a body that is no list, or of no such type."""
+        items = None
+        if isinstance(media, dict) and "itemSchema" in media:
+            items = self._schemas.place(f"{at}/itemSchema")
+            self._checked(items)
+        if not _LINES.fullmatch(base) or not (shape.type == "array" or (items and not shape.type)):
+            return None
+        if items and shape.items:
+            items = shape.items._replace(key=tuple(dict.fromkeys(shape.items.key + items.key)))
+        about = site.description or shape.description or "The request body: one item a line."
+        shape = replace(shape, type="array", nullable=False, description=about, items=items or shape.items)
+        return Draft("body", "body", _call("JsonLines"), Place((), about), asked, shape)
+
+    def _form_body(self, shape: Shape, media: Mapping[str, Any], at: str, *, multipart: str = "") -> list[Draft]:
+        """Return the fields of a form; `multipart` is the media type of one that is."""
         encodings = media.get("encoding")
         encodings = encodings if isinstance(encodings, dict) else {}
         drafts = []
+        # The first part of multipart/related is its root (RFC 2387): there the order in the document means something.
+        first = next(iter(self._xml.properties(f"{at}/schema")), "") if multipart == "multipart/related" else ""
         for name, place in shape.properties.items():
             inner = self._schemas.shape(place)
             encoding = encodings.get(name)
             encoding = encoding if isinstance(encoding, dict) else {}
             required = name in shape.required
-            options = self._part(inner, encoding) if multipart else self._pair(inner, encoding)
+            where = f"{at}/encoding/{escape(name)}"
+            if multipart:
+                options = self._part(inner, encoding, where, multipart)
+                constant, headers = self._part_headers(name, encoding, where, required)
+                drafts += headers
+                options |= {"headers": constant} if constant else {}
+                options |= {"root": True} if name == first else {}
+            else:
+                options = self._pair(inner, encoding, where)
             if inner.nullable and not required:
                 options["null"] = True
+            marker = _call("Part" if multipart else "Form", name, **options)
             if options.get("file"):
                 about = place.description or inner.description
                 place = place._replace(description=f"{about} {_FILE_HINT}".strip())
-            drafts.append(
-                Draft("body", name, _call("Part" if multipart else "Form", name, **options), place, required, inner)
-            )
+                drafts.append(self._file(Draft("body", name, marker, place, required, inner)))
+            else:
+                drafts.append(Draft("body", name, marker, place, required, inner))
         return drafts
 
-    def _pair(self, shape: Shape, encoding: Mapping[str, Any]) -> dict[str, Any]:
+    def _file(self, draft: Draft) -> Draft:
+        """Return a file's argument, which is a string, or a list of them, also where only an encoding says it."""
+        shape = draft.shape
+        many = shape.type == "array" and shape.items is not None
+        item = self._schemas.shape(shape.items) if many and shape.items is not None else shape
+        if item.format or item.enum or item.nullable or shape.nullable:
+            return draft
+        schema: dict[str, Any] = {"type": "string", "contentEncoding": "base64"}
+        schema = {"type": "array", "items": schema} if many else schema
+        schema = {"description": clean(draft.site.description), **schema}
+        return replace(draft, schema=schema, type_source="list[str]" if many else "str")
+
+    def _part_headers(
+        self, name: str, encoding: Mapping[str, Any], at: str, needed: bool
+    ) -> tuple[tuple[tuple[str, str], ...], list[Draft]]:
+        """Return the headers of a part that the document fixes, and arguments for the others (but Content-Type)."""
+        constants, drafts = [], []
+        stated = encoding.get("headers")
+        stated = stated if isinstance(stated, dict) else {}
+        for header in sorted(stated):
+            node, where = self._spec.deref(stated[header], f"{at}/headers/{escape(header)}")
+            if header.lower() == "content-type":
+                continue
+            if not isinstance(node, dict):
+                raise Defect(where, "a header must be an object")
+            if header.lower() in _OWN_PART_HEADERS or not _FIELD_NAME.fullmatch(header):
+                self._notes.append(Problem(f"the header `{header}` of a part cannot be set", where))
+                continue
+            if value := self._constant(node, where, chosen=False):
+                constants.append((header, value))
+                continue
+            if not {"schema", "content"} & node.keys() and node.get("required") is not True:
+                self._notes.append(Problem(f"the header `{header}` of a part has neither a schema nor content", where))
+                continue
+            draft = self._parameter("header", header, {"description": "", **node, "name": header}, where)
+            about = draft.site.description or f"The header {header} of `{name}`."
+            if draft.required and not needed:
+                about = f"{about} Required when `{name}` is given."
+            marker = draft.marker_source.replace("Header(", f"PartHeader({name!r}, ", 1)
+            site = draft.site._replace(description=about)
+            wire = f"{name}_{header}"
+            drafts.append(
+                replace(
+                    draft, place="body", wire=wire, marker_source=marker, site=site, required=draft.required and needed
+                )
+            )
+        return tuple(constants), drafts
+
+    def _pair(self, shape: Shape, encoding: Mapping[str, Any], at: str) -> dict[str, Any]:
         """Return how one property of an urlencoded body is written (OpenAPI 3.1.1, "Encoding Object")."""
-        stated = {k: encoding[k] for k in ("style", "explode", "allowReserved") if k in encoding}
-        if stated:
-            style = encoding.get("style", "form")
-            style = _DELIMITED.get(encoding.get("x-collection-format", ""), style)
-            options: dict[str, Any] = {} if style == "form" else {"style": str(style)}
-            explode = encoding.get("explode", style == "form")
-            return options if explode is True else {**options, "explode": False}
+        if any(k in encoding for k in ("style", "explode", "allowReserved")):
+            reserved = {"allow_reserved": True} if encoding.get("allowReserved") is True else {}
+            return _delimited(encoding) | reserved | self._nested(encoding, at)
         content = encoding.get("contentType")
         if isinstance(content, str) and _is_json(content):
             return {"content": content}
         return {"content": "application/json"} if self._structured(shape) else {}
 
-    def _part(self, shape: Shape, encoding: Mapping[str, Any]) -> dict[str, Any]:
+    def _part(self, shape: Shape, encoding: Mapping[str, Any], at: str, media_type: str) -> dict[str, Any]:
         """Return how one property of a multipart body is written."""
         item = self._schemas.shape(shape.items) if shape.type == "array" and shape.items is not None else shape
         content = encoding.get("contentType")
@@ -362,10 +523,18 @@ class Binder:
         media = str(content).split(",")[0].strip() if isinstance(content, str) else ""
         if _is_binary(item) or (item.type in ("", "string") and media.startswith(_FILES)):
             options["file"] = True
+        elif (
+            any(k in encoding for k in ("style", "explode"))
+            and shape.type == "array"
+            and not self._structured(item)
+            and media_type == "multipart/form-data"
+            and not self._spec.declared_version.startswith("3.0")  # where it is for urlencoded bodies only
+        ):
+            return _delimited(encoding) | self._nested(encoding, at)
         if media and "*" not in media:
             options["content"] = media
-        elif not options and self._structured(item):
-            options["content"] = "application/json"
+        elif not options and (self._structured(item) or (item is not shape and item.type == "array")):
+            options["content"] = "application/json"  # the default for objects, and for lists within a list
         return options
 
     def _structured(self, shape: Shape) -> bool:
@@ -377,9 +546,8 @@ class Binder:
         return shape.type == "object"
 
     def _raw_body(self, site: Place, shape: Shape, media_type: str, required: bool) -> list[Draft]:
-        text = media_type.startswith("text/") or media_type.endswith(
-            ("xml", "yaml", "ndjson", "jsonl", "csv", "json-seq")
-        )
+        base = _base_type(media_type)
+        text = base.startswith("text/") or base.endswith(("xml", "yaml", "csv")) or bool(_LINES.fullmatch(base))
         media = media_type.startswith(_FILES)
         textual = shape.format == "byte" or (shape.type == "string" and shape.format in ("", "base64") and not media)
         binary = not text and not textual
@@ -412,6 +580,19 @@ def _base_type(media_type: str) -> str:
 def _is_json(media_type: str) -> bool:
     base = _base_type(media_type)
     return base in ("application/json", "text/json") or base.endswith("+json")
+
+
+def _is_xml(media_type: str) -> bool:
+    base = _base_type(media_type)
+    return base in ("application/xml", "text/xml") or base.endswith("+xml")
+
+
+def _delimited(encoding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options for an Encoding Object that says a style."""
+    style = encoding.get("style", "form")
+    style = _DELIMITED.get(encoding.get("x-collection-format", ""), style)
+    options: dict[str, Any] = {} if style == "form" else {"style": str(style)}
+    return options if encoding.get("explode", style == "form") is True else {**options, "explode": False}
 
 
 _PREFERENCE = (

@@ -80,8 +80,8 @@ _FULL = 4
 """How many budgets a schema may take before the objects that are deepest in it lose their optional properties."""
 
 _TAKEN = frozenset(
-    "Annotated Any BaseModel ClassVar ConfigDict Cookie DocumentRoot False Field Form Header Json JsonRest Literal "
-    "Model None Operation Part Path Query Raw RootModel Tool True Union".split()
+    "Annotated Any BaseModel ClassVar ConfigDict Cookie DocumentRoot False Field Form Header Json JsonLines JsonRest "
+    "Literal Model None Operation Part PartHeader Path Query Raw RootModel Tool True Union Xml XmlNode".split()
 )
 """Names that the generated modules import, or that Python keeps."""
 
@@ -109,6 +109,13 @@ class _Planner:
     def plan(self) -> Plan:
         operations = list(self._spec.operations())
         self._check_names(operations)
+        self._left_out += [
+            LeftOut(
+                f"{o.method} {o.path}".strip(), "", o.method, o.path, o.problem.pointer, o.problem.message,
+                chosen=False, place=_place(o.problem),
+            )
+            for o in self._spec.lost
+        ]  # fmt: skip
         if not operations:
             self._notes.append(Problem("the document has no operations, so there are no tools", "#/paths"))
         chosen = [o for o in operations if self._selected(o)]
@@ -120,7 +127,16 @@ class _Planner:
         tools = self._tools(sketches)
         self._check_arguments(sketches)
         if self._config.strict:
+            hint = "correct the document, or exclude the operation"
             self._wrong += self._spec.problems
+            self._wrong += [
+                replace(
+                    o.problem,
+                    message=f"{f'{o.method} {o.path}'.strip()} cannot be a tool: {o.problem.message}",
+                    hint=hint,
+                )
+                for o in self._spec.lost
+            ]
         if self._wrong:
             raise Rejected(self._located(self._wrong))
         self._progress("writing models")
@@ -176,7 +192,7 @@ class _Planner:
             self._wrong.append(Problem(f"{label} cannot be a tool: {reason}", pointer, hint))
         id_ = _operation_id(raw)
         at = self._spec.located(Problem(reason, pointer))
-        place = f"{at.file}:{at.line}:{at.column}" if at.line else at.file
+        place = _place(at)
         self._left_out.append(LeftOut(label, id_, raw.method, raw.path, at.pointer, reason, chosen=False, place=place))
 
     # -- selection ------------------------------
@@ -391,7 +407,9 @@ class _Planner:
         summary = clean(str(node.get("summary") or ""), 200).replace("\n", " ")
         title = sketch.config.title or (summary.rstrip(".") if 0 < len(summary) <= 60 else title_of(name))
         description = sketch.config.description or _description(node, title, raw)
-        markers = sorted({a.marker_source.split("(")[0] for a in arguments})
+        markers = {a.marker_source.split("(")[0] for a in arguments}
+        if sketch.body.xml:
+            markers.add("XmlNode")
         known = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "", used)))
         return Tool(
             name=name,
@@ -409,7 +427,7 @@ class _Planner:
             annotations=sketch.annotations,
             input_schema=input_schema,
             deprecated=node.get("deprecated") is True,
-            markers=tuple(markers),
+            markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
             models=tuple(sorted(known & set(self._model_names.values()))),
         )
@@ -419,7 +437,8 @@ class _Planner:
         if not words_:
             return draft
         schema = {**draft.schema, "description": words_} if draft.schema else None
-        return replace(draft, site=draft.site._replace(description=words_), schema=schema)
+        shape = draft.shape if draft.site.key else replace(draft.shape, description=words_)
+        return replace(draft, site=draft.site._replace(description=words_), shape=shape, schema=schema)
 
     def _input_schema(self, name: str, drafts: list[tuple[str, Draft]]) -> dict[str, Any]:
         """Return the published schema of a tool; over the budget its repeated pieces move to `$defs`."""
@@ -524,6 +543,8 @@ class _Planner:
                 lines.append("body_required=True")
             if body.wrapper:
                 lines.append(f"wrapper={body.wrapper!r}")
+            if body.xml:
+                lines.append(f"xml={body.xml}")
         return tuple(lines)
 
     def _areas(self, tools: list[Tool]) -> tuple[tuple[Area, ...], tuple[Models, ...]]:
@@ -582,6 +603,10 @@ class _Planner:
             else f"Objects that the {home} tools take."
         )
         return Models(home, docstring(about), tuple(imports), tuple(m.source for m in members))
+
+
+def _place(problem: Problem) -> str:
+    return f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
 
 
 def _tags(stated: Any) -> dict[str, str]:

@@ -6,15 +6,34 @@ The runtime is imported from `templates/` as the package `runtime`; in a generat
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path as FilePath
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(FilePath(__file__).parent.parent / "templates"))
 
-from runtime import Cookie, Form, Header, Json, JsonRest, Operation, Part, Path, Query, Raw
+from runtime import (
+    Cookie,
+    Form,
+    Header,
+    Json,
+    JsonLines,
+    JsonRest,
+    Operation,
+    Part,
+    PartHeader,
+    Path,
+    Query,
+    Raw,
+    Xml,
+    XmlNode,
+)
 from runtime.tool import InvalidArguments, Marker
 from runtime.wire import Wire, build, decode_file, text_of
 
@@ -52,6 +71,8 @@ def wire(path: str, markers: dict[str, Marker], arguments: dict[str, Any], **ope
         (Path("v", "matrix"), RGB, "/x/;v=R,100,G,200"),
         (Path("v", "matrix", explode=True), RGB, "/x/;R=100;G=200"),
         (Path("v", content="application/json"), {"a": 1}, "/x/%7B%22a%22%3A1%7D"),
+        (Path("v", nested="pipeDelimited"), [[1, 2], [3]], "/x/1%7C2,3"),
+        (Path("v"), [[1, 2], [3]], "/x/%5B1%2C2%5D,%5B3%5D"),
     ],
 )
 def test_path(marker: Path, value: Any, path: str) -> None:
@@ -129,6 +150,8 @@ def test_path_template() -> None:
         (Query("k", allow_reserved=True), "a/b?c:d@e,f;g!$'()*", "k=a/b?c:d@e,f;g!$'()*"),
         (Query("k", allow_reserved=True), "a&b=c+d#e[f]", "k=a%26b%3Dc%2Bd%23e%5Bf%5D"),
         (Query("k", content="application/json"), {"a": ["é", 1]}, "k=%7B%22a%22%3A%5B%22%C3%A9%22%2C1%5D%7D"),
+        (Query("k", nested="form"), [["a,", "b"], []], "k=a%2C,b&k="),
+        (Query("k", "tabDelimited", explode=False, nested="spaceDelimited"), [[1, 2], [[3, 4]]], "k=1%202%093%204"),
         (Query("k", content="application/json"), "x", "k=%22x%22"),
         (Query("k", content="application/json", null=True), None, "k=null"),
     ],
@@ -151,6 +174,7 @@ def test_what_is_left_out_is_not_sent() -> None:
         (Header("X"), [1, True, "c"], b"1,true,c"),
         (Header("X"), RGB, b"R,100,G,200"),
         (Header("X", explode=True), RGB, b"R=100,G=200"),
+        (Header("X", "pipeDelimited", nested="spaceDelimited"), [[1, 2], [3]], b"1 2|3"),
         (Header("X", content="application/json"), {"a": 1}, b'{"a":1}'),
         (Header("X"), "  padded\t", b"padded"),
         (Header("X"), "", b""),
@@ -233,6 +257,8 @@ def test_rest_does_not_replace_an_argument() -> None:
         ({"a": Form("a", content=JSON)}, {"a": [{"b": 1}, {"b": 2}]}, "a=%7B%22b%22%3A1%7D&a=%7B%22b%22%3A2%7D"),
         ({"a": Form("a", null=True)}, {"a": None}, "a="),
         ({"a": Form("a")}, {"a": True}, "a=true"),
+        ({"a": Form("a", allow_reserved=True)}, {"a": "x/?:@ &=+#"}, "a=x/?:@%20%26%3D%2B%23"),
+        ({"a": Form("a", nested="form")}, {"a": [[1, 2], [3]]}, "a=1,2&a=3"),
         ({"a": Form("a")}, {}, None),
     ],
 )
@@ -259,6 +285,9 @@ def multipart(markers: dict[str, Marker], arguments: dict[str, Any]) -> str:
         (Part("p"), {"a": 1}, [("\r\nContent-Type: application/json", '{"a":1}')]),
         (Part("p"), ["a", "b"], [("", "a"), ("", "b")]),
         (Part("p", explode=False), ["a", "b"], [("", "a,b")]),
+        (Part("p", style="spaceDelimited", explode=False), ["a", "b"], [("", "a b")]),
+        (Part("p", style="pipeDelimited", explode=False, nested="form"), [[1, 2], [3]], [("", "1,2|3")]),
+        (Part("p", headers=(("X-A", "1"), ("X-B", "ü"))), "x", [("\r\nX-A: 1\r\nX-B: ü", "x")]),
         (Part("p", content="application/xml"), "<a/>", [("\r\nContent-Type: application/xml", "<a/>")]),
         (Part("p", content=JSON), "x", [("\r\nContent-Type: application/json", '"x"')]),
         (Part("p", file=True), "aGk=", [('; filename="p"\r\nContent-Type: application/octet-stream', "hi")]),
@@ -305,6 +334,26 @@ def test_files_that_are_none(value: Any, said: str) -> None:
         wire("/", {"v": Part("p", file=True)}, {"v": value}, body="multipart/form-data")
 
 
+def test_headers_of_parts() -> None:
+    """They are for every part of a name, and never without one; nothing in them ends the line."""
+    markers: dict[str, Marker] = {"p": Part("p"), "h": PartHeader("p", "X-H"), "l": PartHeader("p", "X-L")}
+    head = '--B\r\nContent-Disposition: form-data; name="p"\r\nX-H: a\r\nX-L: 1,2\r\n\r\n'
+    assert multipart(markers, {"p": ["1", "2"], "h": "a", "l": [1, 2]}) == f"{head}1\r\n{head}2\r\n--B--\r\n"
+    with pytest.raises(InvalidArguments, match="p: must be given too"):
+        multipart(markers, {"h": "a"})
+    with pytest.raises(InvalidArguments, match="h: must not hold line breaks"):
+        multipart(markers, {"p": "1", "h": "a\r\n\r\nb"})
+
+
+def test_the_root_of_multipart_related_comes_first() -> None:
+    markers: dict[str, Marker] = {"a": Part("a", content="text/html"), "r": Part("r", content=JSON, root=True)}
+    for arguments, kind in (({"a": "x", "r": 1}, JSON), ({"a": "x"}, "text/html")):
+        sent = wire("/", markers, arguments, body="multipart/related")
+        assert dict(sent.headers)["Content-Type"].startswith(f'multipart/related; type="{kind}"; boundary='.encode())
+        assert sent.body is not None
+        assert sent.body.index(kind.encode()) < 120
+
+
 def test_data_url() -> None:
     assert decode_file("data:text/plain;charset=utf-8;name=n.txt,a%2Bb+c") == (
         "text/plain;charset=utf-8",
@@ -329,6 +378,90 @@ def test_data_url() -> None:
 def test_raw_body(marker: Raw, value: Any, media_type: str, content_type: str, body: bytes) -> None:
     sent = wire("/", {"v": marker}, {"v": value}, body=media_type)
     assert (sent.body, sent.headers) == (body, [("Content-Type", content_type.encode())])
+
+
+@pytest.mark.parametrize(
+    ("media_type", "value", "body"),
+    [
+        ("application/x-ndjson", [{"a": "x\ny\u2028"}, None, 5.0], '{"a":"x\\ny\u2028"}\nnull\n5.0\n'),
+        ("application/geo+json-seq; a=b", [1, "a"], '\x1e1\n\x1e"a"\n'),
+        ("application/jsonl", [], ""),
+    ],
+)
+def test_json_lines(media_type: str, value: Any, body: str) -> None:
+    assert wire("/", {"v": JsonLines()}, {"v": value}, body=media_type).body == body.encode()
+
+
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+A, B = XmlNode("a"), XmlNode("b", kind="attribute")
+
+
+@pytest.mark.parametrize(
+    ("inside", "value", "xml"),
+    [
+        ([A], {"a": "x"}, "<r><a>x</a></r>"),
+        ([A, B], {"a": True, "b": 5.0}, '<r b="5"><a>true</a></r>'),
+        ([A, B], {"a": None, "b": None}, "<r/>"),
+        ([A], {"a": ""}, "<r><a/></r>"),
+        ([A, B], {}, "<r/>"),
+        ([XmlNode("a", B, A)], {"a": {"a": 1, "b": 2}}, '<r><a b="2"><a>1</a></a></r>'),
+        ([XmlNode("a", B, A, kind="none")], {"a": {"a": 1, "b": 2}}, '<r b="2"><a>1</a></r>'),
+        ([XmlNode("a", B, kind="list")], {"a": []}, "<r/>"),
+        ([XmlNode("a", A, name="w", kind="wrapped")], {"a": []}, "<r><w/></r>"),
+        ([XmlNode("a", A, name="w", kind="wrapped")], {"a": [1, 2]}, "<r><w><a>1</a><a>2</a></w></r>"),
+        ([XmlNode("a", XmlNode("i", B), kind="list")], {"a": [{"b": 1}, {}]}, '<r><i b="1"/><i/></r>'),
+        ([XmlNode("a", name="p:a", xmlns=(("p", '"'),))], {"a": 1}, '<r><p:a xmlns:p="&quot;">1</p:a></r>'),
+        ([XmlNode("a", kind="text")], {"a": "<&>"}, "<r>&lt;&amp;&gt;</r>"),
+        ([XmlNode("a", kind="cdata")], {"a": "]]>"}, "<r><![CDATA[]]]]><![CDATA[>]]></r>"),
+    ],
+)  # fmt: skip
+def test_xml_body(inside: list[XmlNode], value: Any, xml: str) -> None:
+    """The same bytes whether the properties are arguments or the whole body is one."""
+    root = XmlNode("r", *inside)
+    apart = wire("/", {n.key: Xml(n.key) for n in inside}, value, body="text/xml", body_required=True, xml=root)
+    whole = wire("/", {"v": Xml()}, {"v": value}, body="text/xml", xml=root)
+    assert apart.body == whole.body == (DECLARATION + xml).encode()
+    assert apart.headers == whole.headers == [("Content-Type", b"text/xml")]
+
+
+@pytest.mark.parametrize("kind", ["element", "attribute", "text", "cdata"])
+@given(text=st.text(st.characters(codec=None)))
+@example("]]>\r\n\t ]]]>")
+@example("\x00")
+@example("\ud800")
+@example("</r><!-- &lt; \" ' \u2028")
+def test_xml_is_read_as_it_was_meant(kind: str, text: str) -> None:
+    """Every text comes back as it was, or is refused: none becomes markup, none is changed on the way."""
+    root = XmlNode("r", XmlNode("a", kind=kind))
+    try:
+        sent = wire("/", {"a": Xml("a")}, {"a": text}, body="text/xml", xml=root)
+    except InvalidArguments:
+        assert re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text)
+        return
+    assert sent.body is not None
+    read = ElementTree.fromstring(sent.body)
+    if kind == "attribute":
+        assert (read.attrib, len(read)) == ({"a": text}, 0)
+    elif kind == "element":
+        assert [(e.tag, e.text or "", len(e)) for e in read] == [("a", text, 0)]
+    else:
+        assert (read.text or "", len(read), read.attrib) == (text, 0, {})
+
+
+def test_xml_that_nobody_described() -> None:
+    with pytest.raises(InvalidArguments, match=r"a: holds the character U\+001B, which XML cannot carry; leave it out"):
+        wire("/", {"a": Xml("a")}, {"a": "\x1b[0m"}, body="text/xml", xml=XmlNode("r", A))
+    nested = XmlNode("r", XmlNode("a", XmlNode("b")))
+    for value in ({"c": 1}, {"a": {"c": 1}}):
+        with pytest.raises(InvalidArguments, match=r"v: (a: )?unknown property 'c'; leave it out"):
+            wire("/", {"v": Xml()}, {"v": value}, body="text/xml", xml=nested)
+
+
+def test_only_xml_bodies_import_what_writes_them() -> None:
+    folder = FilePath(__file__).parent.parent / "templates"
+    program = "import sys, runtime, runtime.wire; print('runtime.xmlbody' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 @pytest.mark.parametrize(
