@@ -98,7 +98,7 @@ def test_places_in_other_files(linked: Spec) -> None:
 def test_a_reference_that_leads_nowhere_says_so(linked: Spec) -> None:
     for target, reason in (
         ("common/pets.yaml#/Dog", 'names nothing: there is no "Dog" in common/pets.yaml#'),
-        ("common/pets.yaml#Pet", "is no JSON pointer"),
+        ("common/pets.yaml#Pet", "is no JSON pointer, and no $anchor"),
         ("unused.yaml#/a", "is not in this document"),
     ):
         with pytest.raises(Unresolved) as caught:

@@ -443,7 +443,7 @@ def test_deref_ends_at_the_place_where_the_node_is_written(linked: Spec) -> None
         ("five", "#/x/five", "$ref is a number, not a text"),
         ("lost", "#/x/lost", '"#/x/none" names nothing: there is no "none" in #/x'),
         ("chain", "#/x/lost", '"#/x/none" names nothing: there is no "none" in #/x'),
-        ("anchor", "#/x/anchor", '"#name" is no JSON pointer'),
+        ("anchor", "#/x/anchor", '"#name" is no JSON pointer, and no $anchor'),
         ("empty", "#/x/empty", '"" is no JSON pointer'),
     ],
 )
@@ -455,6 +455,16 @@ def test_references_that_lead_nowhere(linked: Spec, name: str, pointer: str, rea
     with pytest.raises(Unresolved) as caught:
         load(linked.path).deref(linked.root["x"][name], f"#/x/{name}")
     assert caught.value.pointer == pointer
+
+
+def test_anchors(read: Read) -> None:
+    """A plain name leads to the one schema that has it as its anchor; two of them are not told apart."""
+    schemas = '{"A": {"$anchor": "a"}, "B": {"$dynamicAnchor": "b"}, "C": {"$anchor": "c"}, "D": {"$anchor": "c"}}'
+    spec = read(f'{{"openapi": "3.1.0", "info": {{}}, "paths": {{}}, "components": {{"schemas": {schemas}}}}}')
+    assert spec.deref({"$ref": "#a"}, "#") == ({"$anchor": "a"}, "#/components/schemas/A")
+    assert spec.deref({"$ref": "#b"}, "#")[1] == "#/components/schemas/B"
+    with pytest.raises(Unresolved, match="2 places have that anchor"):
+        spec.deref({"$ref": "#c"}, "#")
 
 
 def test_a_chain_of_ten_thousand_references(read: Read) -> None:

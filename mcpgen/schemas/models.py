@@ -63,7 +63,9 @@ def _expression(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> str
     if shape.enum is not None:
         return _literal(shape.enum) or _SCALARS.get(shape.type, "Any")
     if shape.type == "array":
-        return f"list[{type_expression(schemas, shape.items, names) if shape.items is not None else 'Any'}]"
+        if shape.items is None or shape.prefix:  # `items` speaks of what follows the prefix, and no list of Python does
+            return "list[Any]"
+        return f"list[{type_expression(schemas, shape.items, names)}]"
     if shape.type == "object":
         value = type_expression(schemas, shape.extra, names) if isinstance(shape.extra, Place) else "Any"
         return f"dict[str, {value}]"
@@ -183,9 +185,8 @@ def _typed(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> 
     if shape.enum is not None and _literal(shape.enum):
         return {"enum": [*shape.enum, None] if shape.nullable else list(shape.enum)}
     if shape.type == "array":
-        return _with_null(
-            {"type": "array", "items": _typed(schemas, shape.items, names) if shape.items else {}}, shape.nullable
-        )
+        items = _typed(schemas, shape.items, names) if shape.items and not shape.prefix else {}
+        return _with_null({"type": "array", "items": items}, shape.nullable)
     if shape.type == "object":
         extra = _typed(schemas, shape.extra, names) if isinstance(shape.extra, Place) else {}
         return _with_null({"type": "object", **({"additionalProperties": extra} if extra else {})}, shape.nullable)

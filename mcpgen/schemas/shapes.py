@@ -61,6 +61,7 @@ _IMPLIED = {
     "required": "object",
     "additionalProperties": "object",
     "patternProperties": "object",
+    "unevaluatedProperties": "object",
     "minProperties": "object",
     "maxProperties": "object",
     "items": "array",
@@ -68,6 +69,7 @@ _IMPLIED = {
     "minItems": "array",
     "maxItems": "array",
     "uniqueItems": "array",
+    "unevaluatedItems": "array",
     "minLength": "string",
     "maxLength": "string",
     "pattern": "string",
@@ -275,7 +277,7 @@ class Schemas:
             return (pointer,)
         if "$ref" in node:
             alone = not (self._modern and self._constrains(node, but=("$ref",)))
-            return (self._target(node, pointer),) if alone else (pointer,)
+            return (self._target(node["$ref"], pointer),) if alone else (pointer,)
         for kind in ("allOf", "oneOf", "anyOf"):
             parts = node.get(kind)
             if isinstance(parts, list) and len(parts) == 1 and not self._constrains(node, but=(kind,)):
@@ -285,7 +287,17 @@ class Schemas:
     @staticmethod
     def _constrains(node: Mapping[str, Any], but: tuple[str, ...] = ()) -> bool:
         inert = {"description", "title", "example", "examples", "default", "deprecated", "externalDocs", "xml"}
-        inert |= {"$comment", "$id", "$schema", "$anchor", "$defs", "definitions", "discriminator", "nullable"}
+        inert |= {
+            "$comment",
+            "$id",
+            "$schema",
+            "$anchor",
+            "$dynamicAnchor",
+            "$defs",
+            "definitions",
+            "discriminator",
+            "nullable",
+        }
         return any(k not in inert and k not in but and not k.startswith("x-") for k in node)
 
     # -- making a shape ------------------------------
@@ -328,9 +340,11 @@ class Schemas:
             if not isinstance(node, dict):
                 raise Defect(at, f"a schema must be an object, this is {json.dumps(node)[:40]}")
             if "$ref" in node and not bare:
-                todo.append((self._target(node, at), (*above, at)))
+                todo.append((self._target(node["$ref"], at), (*above, at)))
                 if not self._modern:
                     continue
+            if self._modern and "$dynamicRef" in node and not bare:
+                todo.append((self._target(node["$dynamicRef"], at), (*above, at)))
             parts = node.get("allOf")
             if isinstance(parts, list) and not bare:
                 todo += [(f"{at}/allOf/{i}", (*above, at)) for i in reversed(range(len(parts)))]
@@ -347,9 +361,10 @@ class Schemas:
             return flat, unions, True  # `nullable` beside `allOf` speaks for the whole
         return flat, unions, all(opinions) if opinions else None
 
-    def _target(self, node: Mapping[str, Any], at: str) -> str:
+    def _target(self, reference: Any, at: str) -> str:
+        """Return what a reference leads to; a dynamic one must lead to one place whatever the way (core, 8.2.3.2)."""
         try:
-            return self._spec.deref({"$ref": node["$ref"]}, at)[1]
+            return self._spec.deref({"$ref": reference}, at)[1]
         except Unresolved as error:
             raise Defect(error.pointer, error.reason) from error
 
@@ -375,6 +390,8 @@ class Schemas:
                 shape.default = node.get("default")
             if not shape.format and isinstance(node.get("format"), str):
                 shape.format = node["format"]
+            elif not shape.format and node.get("contentEncoding") == "base64":
+                shape.format = "byte"  # how 3.0 says it
             own = self._types(at, node)
             if own is not None:
                 types = own if types is None else _meet(types, own)
@@ -543,15 +560,22 @@ class Schemas:
         return isinstance(target, dict) and target.get("readOnly") is True
 
     def _array(self, shape: Shape, flat: list[Flat]) -> None:
-        items = [f"{at}/items" for at, node in flat if isinstance(node.get("items"), dict | bool)]
         if any(node.get("items", 0) is None for _, node in flat):
             raise Defect(f"{flat[0][0]}/items", "a schema must be an object, this is null")
-        if items:
-            shape.items = self._conjunction(items)
+        items = []
         for at, node in flat:
             stated = node.get("prefixItems")
             if isinstance(stated, list) and not shape.prefix:
                 shape.prefix = tuple(self.place(f"{at}/prefixItems/{i}") for i in range(len(stated)))
+            # What no other keyword speaks of is what `items` speaks of, but for a `contains` (2020-12 core, 11.2).
+            name = "items" if "items" in node or "contains" in node else "unevaluatedItems"
+            if node.get(name) is False:
+                known = len(stated) if isinstance(stated, list) else 0
+                shape.limits["maxItems"] = min(known, shape.limits.get("maxItems", known))
+            elif isinstance(node.get(name), dict):
+                items.append(f"{at}/{name}")
+        if items:
+            shape.items = self._conjunction(items)
 
     def _rest(self, shape: Shape, flat: list[Flat]) -> None:
         for at, node in flat:
@@ -706,7 +730,7 @@ class Schemas:
 
     def _inert(self, node: Mapping[str, Any]) -> bool:
         """Tell whether a node, its combinators aside, admits everything."""
-        combinators = ("allOf", "anyOf", "oneOf", "$ref")
+        combinators = ("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef")
         if node.get("type") == "object" and not self._constrains(node, but=(*combinators, "type")):
             return all(self._object_branches(node.get(kind)) for kind in ("anyOf", "oneOf") if kind in node)
         return not self._constrains(node, but=combinators)

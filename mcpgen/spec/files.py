@@ -108,6 +108,7 @@ class Files:
         self._folder = path.parent
         self._real = Path(os.path.realpath(path.parent))
         self._sources = {"": source}
+        self._named: dict[str, dict[str, list[str]]] = {}
         self._absent: dict[str, str] = {}  # name → why there is no such file
         self._bytes = len(source.text)
         self._fatal: list[Problem] = []
@@ -223,7 +224,13 @@ class Files:
             what = "is not followed" if is_url(name) else "names nothing"
             reason = f"{shown} {what}: {why}" if why else f"{shown} is not in this document"
             raise Unresolved(target, reason)
-        if (not mark and not file) or (fragment and fragment[0] != "/"):
+        if fragment and fragment[0] != "/" and mark:
+            places = self._anchors(name).get(unquote(fragment), [])
+            if len(places) != 1:
+                many = f"{len(places)} places have that anchor, which the way to it would tell apart"
+                raise Unresolved(target, f"{shown} " + (many if places else "is no JSON pointer, and no $anchor"))
+            fragment = places[0]
+        elif not mark and not file:
             raise Unresolved(target, f"{shown} is no JSON pointer")
         pointer = f"{name}#{fragment}"
         if written:
@@ -244,6 +251,23 @@ class Files:
                 where = self.written(found)
                 raise Unresolved(target, f"{shown} names nothing: there is no {json.dumps(plain)} in {where}")
         return node, moved(self._unspliced, found)
+
+    def _anchors(self, name: str) -> dict[str, list[str]]:
+        """The places of a file that have a name of their own (JSON Schema 2020-12 core, 8.2.2), as written."""
+        if name not in self._named:
+            found: dict[str, list[str]] = {}
+            todo: list[tuple[Any, str]] = [(self._sources[name].root, "")]
+            while todo:
+                node, pointer = todo.pop()
+                if isinstance(node, dict):
+                    for key in ("$anchor", "$dynamicAnchor"):
+                        if isinstance(node.get(key), str) and pointer not in found.get(node[key], ()):
+                            found.setdefault(node[key], []).append(pointer)
+                    todo += [(value, f"{pointer}/{escape(key)}") for key, value in node.items()]
+                elif isinstance(node, list):
+                    todo += [(value, f"{pointer}/{index}") for index, value in enumerate(node)]
+            self._named[name] = found
+        return self._named[name]
 
     def _name(self, file: str, base: str) -> str:
         """The name of the file that a reference in the file called `base` names."""

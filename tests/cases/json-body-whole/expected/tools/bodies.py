@@ -30,7 +30,13 @@ class AddShape(Tool):
     )
 
     dry: Annotated[bool | None, Query("dry")] = None
-    body: Annotated[AddShapeOption0 | AddShapeOption1, Json(), Field(description="The request body.")]
+    body: Annotated[
+        AddShapeOption0 | AddShapeOption1,
+        Json(),
+        Field(
+            description="The request body. It has one of 2 forms, told apart by what they need: `height`, `width`; or `radius`."
+        ),
+    ]
 
 
 class LabelThings(Tool):
