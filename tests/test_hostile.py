@@ -523,7 +523,7 @@ def code_problems(name: str, text: str) -> Iterator[str]:
         if isinstance(statement, ast.ClassDef):
             yield from class_problems(statement, known)
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            yield from assignment_problems(statement, {"SERVICE", "TOOLS"}, known)
+            yield from assignment_problems(statement, {"SERVICE", "TOOLS", "READING"}, known)
         elif not isinstance(statement, ast.ImportFrom):
             yield f"a statement: {ast.unparse(statement)[:80]}"
 

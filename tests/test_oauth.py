@@ -162,8 +162,8 @@ SERVICE = Service(
 )
 """,
             "tools/all.py": TOOLS,
-            "tools/__init__.py": 'TOOLS = {"add": "all:Add", "get": "all:Get"}\n',
-            "tools.json": json.dumps({"tools": entries}),
+            "tools/__init__.py": 'TOOLS = {"add": "all:Add", "get": "all:Get"}\nREADING = ("get",)\n',
+            "tools.json": '{"tools": [\n' + ",\n".join(json.dumps(e, indent=1) for e in entries) + "\n]}\n",
         }
         for name, content in files.items():
             (root / name).write_text(textwrap.dedent(content), encoding="utf-8")

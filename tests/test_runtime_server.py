@@ -145,9 +145,10 @@ def package(tmp_path: Path) -> Path:
         "service.py": SERVICE,
         "models.py": MODELS,
         "tools/things.py": TOOLS,
-        "tools.json": json.dumps({"tools": ENTRIES}),
+        "tools.json": '{"tools": [\n' + ",\n".join(json.dumps(e, indent=1) for e in ENTRIES) + "\n]}\n",
         "tools/__init__.py": 'TOOLS = {"broken": "things:Broken", "create_thing": "things:CreateThing", '
-        '"get_thing": "things:GetThing", "head_thing": "things:HeadThing", "open_door": "things:Open"}\n',
+        '"get_thing": "things:GetThing", "head_thing": "things:HeadThing", "open_door": "things:Open"}\n'
+        'READING = ("broken", "get_thing", "head_thing", "open_door")\n',
     }
     for name, text in files.items():
         (root / name).write_text(textwrap.dedent(text), encoding="utf-8")
@@ -812,6 +813,46 @@ def test_nobody_there(package: Path) -> None:
         assert "could not connect to 127.0.0.1:9" in text_of(result)
 
     over_stdio(package, body, "--base-url", "http://127.0.0.1:9")
+
+
+PAGES = """
+import asyncio, pkgutil
+from mcp import Client, MCPError
+from mini_mcp._runtime.server import Entries, ToolServer
+from mini_mcp._runtime.service import Settings
+from mini_mcp.service import SERVICE
+from mini_mcp.tools import TOOLS
+
+async def talk():
+    entries = Entries(pkgutil.get_data("mini_mcp", "tools.json"), TOOLS, [n for n in TOOLS if n != "broken"])
+    pages = entries.pages(700)
+    print(pages)
+    settings = Settings.load(SERVICE, {"MINI_KEY": "x"})
+    async with Client(ToolServer(settings, entries, {}, TOOLS, 5.0, pages=pages).server()) as client:
+        cursor, seen = None, []
+        while True:
+            listed = await client.list_tools(cursor=cursor)
+            seen.append([tool.name for tool in listed.tools])
+            cursor = listed.next_cursor
+            if not cursor:
+                break
+        print(seen)
+        try:
+            await client.list_tools(cursor="broken")
+        except MCPError as error:
+            print(error)
+
+asyncio.run(talk())
+"""
+
+
+def test_a_long_list_has_pages(package: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES], env=environment(package), capture_output=True, text=True, timeout=30, check=True
+    )
+    stated, listed, wrong = done.stdout.splitlines()
+    assert stated == listed == "[['create_thing'], ['get_thing'], ['head_thing', 'open_door']]"
+    assert "unknown cursor" in wrong
 
 
 # --- HTTP -------------------------------------------------------------------------------------------------------------
