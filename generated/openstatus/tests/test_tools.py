@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from mcp import Client, MCPError
 
-from openstatus_mcp._runtime.server import ToolServer, load_tool
+from openstatus_mcp._runtime.server import Entries, ToolServer, load_tool
 from openstatus_mcp._runtime.service import Settings
 from openstatus_mcp._runtime.tool import Contract, InvalidArguments
 from openstatus_mcp._runtime.wire import build
 from openstatus_mcp.service import SERVICE
-from openstatus_mcp.tools import TOOLS
+from openstatus_mcp.tools import READING, TOOLS
 
-ENTRIES = {e["name"]: e for e in json.loads((files("openstatus_mcp") / "tools.json").read_bytes())["tools"]}
+CONTRACT = (files("openstatus_mcp") / "tools.json").read_bytes()
+ENTRIES = {e["name"]: e for e in json.loads(CONTRACT)["tools"]}
 EXAMPLES = json.loads((Path(__file__).parent / "examples.json").read_bytes())
 ENVIRONMENT = {name: "http://127.0.0.1:9" if "URL" in name else "x" for name in ["OPENSTATUS_API_KEY"]}
 
@@ -48,12 +49,18 @@ def test_request(name: str) -> None:
     assert [part for part in wire.path.split("/") if part in fixed] or fixed in ([], [""])
 
 
+def test_only_reading_tools_are_offered_unasked() -> None:
+    assert set(READING) == {name for name, entry in ENTRIES.items() if entry["annotations"]["readOnlyHint"]}
+
+
 def test_list_and_refusals() -> None:
     """A real client lists exactly the contract, and calls that cannot be right reach no network."""
 
     async def talk() -> None:
         settings = Settings.load(SERVICE, ENVIRONMENT)
-        server = ToolServer(settings, ENTRIES, {}, TOOLS, 5.0).server()
+        entries = Entries(CONTRACT, TOOLS, TOOLS)
+        assert dict(entries) == ENTRIES
+        server = ToolServer(settings, entries, {}, TOOLS, 5.0).server()
         async with Client(server) as client:
             listed = await client.list_tools()
             assert [tool.name for tool in listed.tools] == sorted(ENTRIES)

@@ -1,13 +1,30 @@
 """Turns the declarations of a generated server into a running MCP server.
 
-The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`), which is sent with the
-operator's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose answer becomes a tool result
-(`answers`). `server` speaks MCP, `main` is the command line.
+The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`, and `xmlbody` for XML), which is
+sent with the operator's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose answer becomes a
+tool result (`answers`). `server` speaks MCP, `main` is the command line.
 """
 
 from .main import run
 from .service import ApiKey, Basic, Digest, MutualTls, OAuth, Service, Upstream, Variable
-from .tool import Cookie, Form, Header, Json, JsonRest, Model, Operation, Part, Path, Query, Raw, Tool
+from .tool import (
+    Cookie,
+    Form,
+    Header,
+    Json,
+    JsonLines,
+    JsonRest,
+    Model,
+    Operation,
+    Part,
+    PartHeader,
+    Path,
+    Query,
+    Raw,
+    Tool,
+    Xml,
+    XmlNode,
+)
 
 __all__ = [
     "ApiKey",
@@ -17,12 +34,14 @@ __all__ = [
     "Form",
     "Header",
     "Json",
+    "JsonLines",
     "JsonRest",
     "Model",
     "MutualTls",
     "OAuth",
     "Operation",
     "Part",
+    "PartHeader",
     "Path",
     "Query",
     "Raw",
@@ -30,5 +49,7 @@ __all__ = [
     "Tool",
     "Upstream",
     "Variable",
+    "Xml",
+    "XmlNode",
     "run",
 ]

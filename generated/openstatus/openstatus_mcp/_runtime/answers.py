@@ -10,7 +10,7 @@ import base64
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from http import HTTPStatus
@@ -18,8 +18,8 @@ from typing import Any
 
 import mcp.types as t
 
-from .tool import shorten
-from .upstream import Answer
+from .tool import RESULT_LIMIT, path_text, shorten
+from .upstream import STREAMS, Answer
 
 _ERROR_TEXT = 2_000
 _DEPTH = 100  # the SDK's serialiser gives up at about 250
@@ -42,10 +42,16 @@ _HINTS = {
 }
 
 
-def result_of(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
-    """The tool result of an answer. A 2xx passes whole; in anything else `mask` hides the operator's credentials."""
+def result_of(
+    answer: Answer, mask: Callable[[str], str], limit: int = RESULT_LIMIT, arguments: Iterable[str] = ()
+) -> t.CallToolResult:
+    """The tool result of an answer.
+
+    A 2xx passes as it is, up to `limit` characters; what is left out is told, with those of the tool's `arguments`
+    that get at it. In anything else `mask` hides the operator's credentials.
+    """
     if 200 <= answer.status < 300:
-        return _success(answer)
+        return _success(answer, limit, arguments)
     if 300 <= answer.status < 400:
         return _redirect(answer, mask)
     return _failure(answer, mask)
@@ -146,12 +152,12 @@ def _deep(value: Any) -> bool:
 # --- 2xx --------------------------------------------------------------------------------------------------------------
 
 
-def _success(answer: Answer) -> t.CallToolResult:
+def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallToolResult:
     if answer.method == "HEAD":
         told = {name: value for name, value in answer.headers.items() if name in _TOLD_HEADERS or name.startswith("x-")}
         lines = [_status_line(answer), *(f"{name}: {value}" for name, value in told.items())]
         return _result("\n".join(lines), {"status": answer.status, "headers": told})
-    if not answer.body:
+    if not answer.body and not answer.cut:  # nothing, and nothing was on its way
         structured: dict[str, Any] = {"status": answer.status}
         text = _status_line(answer)
         if location := answer.headers.get("location"):
@@ -159,19 +165,26 @@ def _success(answer: Answer) -> t.CallToolResult:
             text += f"\nlocation: {location}"
         return _result(text, structured)
     media_type, charset = _content_type(answer)
+    if media_type in STREAMS:
+        text = _decode(answer.body, charset)
+        if (value := _stream(text, media_type, bool(answer.cut))) is None:
+            return _cut_text(answer, text, limit, arguments)
+        return _whole(answer, value, json.dumps(value, ensure_ascii=False, separators=(",", ":")), limit, arguments)
     if media_type in ("", "text/plain") or _is_json(media_type):
         text = _decode(answer.body, charset)
         try:
             value, compact = _load(text)
         except ValueError:
             if media_type or _looks_like_text(answer.body):
-                return _result(text)
+                return _cut_text(answer, text, limit, arguments)
         else:
             if media_type != "text/plain":
-                return _result(compact, value if isinstance(value, dict) else {"result": value})
-            return _result(text, value if isinstance(value, dict) else None)
+                return _whole(answer, value, compact, limit, arguments)
+            if len(text) <= limit:
+                return _result(text, value if isinstance(value, dict) else None)
+            return _cut_text(answer, text, limit, arguments)
     elif _TEXTUAL.fullmatch(media_type) or charset:
-        return _result(_decode(answer.body, charset))
+        return _cut_text(answer, _decode(answer.body, charset), limit, arguments)
     return _binary(answer, media_type or "application/octet-stream")
 
 
@@ -186,7 +199,163 @@ def _result(text: str, structured: dict[str, Any] | None = None) -> t.CallToolRe
     return t.CallToolResult(content=[_text(text)], structured_content=structured)
 
 
+def _whole(answer: Answer, value: Any, text: str, limit: int, arguments: Iterable[str]) -> t.CallToolResult:
+    """A JSON value as structured content and as `text`; of one that is too long the beginning of its parts."""
+    left: list[str] = []
+    if len(text) > limit:
+        value = _trim(value, limit, (), left)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    structured = value if isinstance(value, dict) else {"result": value}
+    if not left and not answer.cut:
+        return _result(text, structured)
+    note = _note(answer, left, limit, arguments)
+    result = _result(text, {**structured, "_not_all": note})
+    result.content.append(_text(note))
+    return result
+
+
+def _cut_text(answer: Answer, text: str, limit: int, arguments: Iterable[str]) -> t.CallToolResult:
+    left = [f"here are the first {limit:,} of {len(text):,} characters"] if len(text) > limit else []
+    result = _result(text[:limit])
+    if left or answer.cut:
+        result.content.append(_text(_note(answer, left, limit, arguments)))
+    return result
+
+
+def _note(answer: Answer, left: list[str], limit: int, arguments: Iterable[str]) -> str:
+    """What is missing from a result, why, and how to get it."""
+    why = [answer.cut] if answer.cut else []
+    if left:
+        why.append(f"a result of this server holds at most {limit:,} characters")
+        if len(left) > _TOLD_CUTS:
+            left = [*left[:_TOLD_CUTS], f"and {len(left) - _TOLD_CUTS} more parts are shortened"]
+    told = f": {'; '.join(left)}" if left else ""
+    return f"This is not all of the answer, because {' and '.join(why)}{told}. {_way_on(answer.method, arguments)}"
+
+
+_TOLD_CUTS = 6
+_SIZES = "limit perpage pagesize maxresults maxitems max count size top first take numresults".split()
+_PLACES = (
+    "offset page cursor pagetoken nexttoken nextpagetoken pagenumber after startingafter start startat skip".split()
+)
+
+
+def _way_on(method: str, arguments: Iterable[str]) -> str:
+    """How to get the rest, in terms of the arguments that a tool has."""
+    names = list(arguments)
+    plain = {name: re.sub(r"[^a-z]", "", name.lower()) for name in names}
+    sizes = [f"`{name}`" for name in names if plain[name] in _SIZES]
+    places = [f"`{name}`" for name in names if plain[name] in _PLACES]
+    if sizes and places:
+        return f"Ask for less at once with {sizes[0]}, and for what follows with {places[0]}."
+    if method not in ("GET", "QUERY"):
+        return "Another tool may read the rest of it."
+    if sizes or places:
+        return f"Ask for less at once with {sizes[0]}." if sizes else f"Ask for another part with {places[0]}."
+    if names:
+        return f"Ask for something narrower: its arguments are {', '.join(f'`{name}`' for name in names[:8])}."
+    return "This tool has no argument that makes it smaller; another one may read a part of it."
+
+
+def _trim(value: Any, room: int, path: tuple[str | int, ...], left: list[str]) -> Any:
+    """A JSON value cut to about `room` characters, still JSON. `left` learns what is missing, part by part.
+
+    Of a list the first items stay, of a text its beginning; the members of an object share the room, and those that
+    need less than their share leave the rest to the others.
+    """
+    if _size(value) <= room:
+        return value
+    where = f"`{path_text(path)}`" if path else "the answer"
+    if isinstance(value, str):
+        left.append(f"of {where} here are the first {max(room, 0):,} of {len(value):,} characters")
+        return value[: max(room, 0)]
+    if isinstance(value, list):
+        kept: list[Any] = []
+        used = 2
+        for item in value:
+            used += _size(item) + 1
+            if used > room:
+                break
+            kept.append(item)
+        if not kept and len(path) < _TRIM_DEPTH and room > _LEAST:
+            kept.append(_trim(value[0], room - 3, (*path, 0), left))
+        if len(kept) < len(value):
+            left.append(f"of {where} here are the first {len(kept):,} of {len(value):,} items")
+        return kept
+    if not isinstance(value, dict):
+        return value
+    sizes = {key: len(key) + 4 + _size(item) for key, item in value.items()}
+    found: dict[str, Any] = {}
+    rest = room - 2
+    for index, key in enumerate(sorted(sizes, key=lambda key: (sizes[key], key))):
+        share = rest // (len(sizes) - index)
+        if sizes[key] <= share:
+            found[key] = value[key]
+            rest -= sizes[key]
+        elif share - len(key) > _LEAST and len(path) < _TRIM_DEPTH:
+            found[key] = _trim(value[key], share - len(key) - 4, (*path, key), left)
+            rest -= len(key) + 4 + _size(found[key])
+    if len(found) < len(value):
+        left.append(f"of {where} here are {len(found):,} of {len(value):,} properties")
+    return {key: found[key] for key in value if key in found}
+
+
+_LEAST = 40
+"""Characters below which a part of a value is not worth having."""
+_TRIM_DEPTH = 8
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _stream(text: str, media_type: str, cut: bool) -> dict[str, Any] | None:
+    """What a stream held: its events, or its JSON values; None when lines that should be JSON are not.
+
+    Of a stream that was `cut`, what comes after the last whole event or line is dropped.
+    """
+    events = media_type == STREAMS[0]
+    if cut:
+        ends = [match.end() for match in re.finditer(r"\n\r?\n|\r\r" if events else r"\n", text)]
+        text = text[: ends[-1] if ends else 0]
+    if events:
+        return {"events": list(_events(text))}
+    try:
+        return {"items": [_load(line)[0] for line in re.split(r"[\n\x1e]", text) if line.strip()]}
+    except ValueError:
+        return None
+
+
+def _events(text: str) -> Iterator[dict[str, Any]]:
+    """The events of a stream (WHATWG HTML, 9.2.6 "Interpreting an event stream"), their data decoded where it is JSON.
+
+    An event that the end of the stream leaves without its blank line counts too.
+    """
+    event: dict[str, Any] = {}
+    data: list[str] = []
+    for line in [*re.split(r"\r\n|\n|\r", text), ""]:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data.append(value)
+        elif field in ("event", "id"):
+            event[field] = value
+        if not line:
+            if data:
+                content: Any = "\n".join(data)
+                with suppress(ValueError):
+                    content = _load(content)[0]
+                yield {**event, "data": content}
+            event, data = {}, []
+
+
 def _binary(answer: Answer, media_type: str) -> t.CallToolResult:
+    if answer.cut:
+        return _error(
+            f"{_request_line(answer)} answered {_status_line(answer)} with a file of type {shorten(media_type, 80)} "
+            f"that cannot be passed on, because {answer.cut}.",
+            {"status": answer.status},
+        )
     data = base64.b64encode(answer.body).decode()
     content: t.ContentBlock
     if media_type.startswith("image/"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import json
 import logging
 import os
 import pkgutil
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .service import ConfigurationError, MaskingFilter, Service, Settings, is_loopback
-from .tool import suggestion
+from .tool import RESULT_LIMIT, suggestion
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -81,6 +80,13 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         "--allow-insecure-http", action="store_true", help="allow a base URL that is http:// and not on this machine"
     )
     api.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="time for one call (default 60)")
+    api.add_argument(
+        "--result-limit",
+        type=_characters,
+        default=RESULT_LIMIT,
+        metavar="CHARACTERS",
+        help=f"what a result holds of an answer; the rest is left out and the model told so (default {RESULT_LIMIT})",
+    )
     http = parser.add_argument_group("Streamable HTTP")
     http.add_argument("--http", action="store_true", help="serve Streamable HTTP at /mcp instead of stdio")
     http.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
@@ -116,6 +122,13 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
 
 
+def _characters(text: str) -> int:
+    with suppress(ValueError):
+        if 1_000 <= (value := int(text)) <= 10_000_000:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of characters (1000 to 10000000)")
+
+
 def _port(text: str) -> int:
     with suppress(ValueError):
         if 0 <= (value := int(text)) < 65_536:
@@ -135,36 +148,33 @@ def _start_logging(level: str, settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """The tools of this process: enabled entries, why each other one is switched off, and where the classes are."""
+    """The tools of this process: the enabled ones, why each other one is switched off, and where the classes are."""
 
-    enabled: dict[str, dict[str, Any]]
+    enabled: list[str]
     hidden: dict[str, str]
     places: Mapping[str, str]
 
 
 def _select(service: Service, options: argparse.Namespace) -> _Selection:
-    data = pkgutil.get_data(service.package, "tools.json")
-    if data is None:
-        raise ConfigurationError("tools.json is missing from the installed package; install it again")
-    entries: list[dict[str, Any]] = json.loads(data)["tools"]
-    places: Mapping[str, str] = importlib.import_module(f"{service.package}.tools").TOOLS
+    tools = importlib.import_module(f"{service.package}.tools")
+    places: Mapping[str, str] = tools.TOOLS
+    reading = frozenset(tools.READING)
     areas = {name: place.partition(":")[0] for name, place in places.items()}
     _check_names("--tools", "tool", options.tools, places)
     _check_names("--exclude-tools", "tool", options.exclude_tools, places)
     _check_names("--areas", "area", options.areas, set(areas.values()))
-    selection = _Selection({}, {}, places)
-    for entry in entries:
-        name = entry["name"]
+    selection = _Selection([], {}, places)
+    for name in places:
         if name in options.exclude_tools:
             selection.hidden[name] = "excluded when the server was started"
         elif (options.tools or options.areas) and not (name in options.tools or areas.get(name) in options.areas):
             selection.hidden[name] = "not among the tools chosen when the server was started"
-        elif not options.enable_write_tools and (entry.get("annotations") or {}).get("readOnlyHint") is not True:
+        elif not options.enable_write_tools and name not in reading:
             selection.hidden[name] = "it can change something; start the server with --enable-write-tools to offer it"
             if name in options.tools:
                 raise ConfigurationError(f"{name} can change something: add --enable-write-tools to offer it")
         else:
-            selection.enabled[name] = entry
+            selection.enabled.append(name)
     if not selection.enabled:
         if options.tools or options.areas or options.exclude_tools:
             raise ConfigurationError(
@@ -217,9 +227,15 @@ def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -
     gc.disable()
     import anyio
 
-    from .server import ToolServer
+    from .server import Entries, ToolServer
 
-    server = ToolServer(settings, tools.enabled, tools.hidden, tools.places, options.timeout).server()
+    data = pkgutil.get_data(settings.service.package, "tools.json")
+    if data is None:
+        raise ConfigurationError("tools.json is missing from the installed package; install it again")
+    entries = Entries(data, tools.places, tools.enabled)
+    server = ToolServer(
+        settings, entries, tools.hidden, tools.places, options.timeout, options.result_limit, entries.pages()
+    ).server()
     sys.setrecursionlimit(4_000)  # pydantic builds the models of a query language (Elasticsearch's) 2,000 calls deep
     gc.freeze()
     gc.set_threshold(50_000)

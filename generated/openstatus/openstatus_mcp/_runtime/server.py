@@ -1,15 +1,16 @@
 """Turns a service and its enabled tools into an MCP server, because the SDK leaves policy and validation to us.
 
-`tools/list` is answered from tools.json as it stands, so the number of tools costs next to nothing at start; a tool's
-Python module is imported on its first call.
+`tools/list` is answered from tools.json as it stands, page by page, so the number of tools costs next to nothing at
+start; a tool's Python module is imported on its first call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -18,8 +19,8 @@ from mcp import MCPError
 from mcp.server import CacheHint, Server, ServerRequestContext
 
 from .answers import refusal, result_of
-from .service import Settings
-from .tool import Contract, InvalidArguments, Refused, Tool, shorten, suggestion
+from .service import ConfigurationError, Settings
+from .tool import RESULT_LIMIT, Contract, Cookie, Header, InvalidArguments, Path, Refused, Tool, shorten, suggestion
 from .upstream import Client
 from .wire import build
 
@@ -34,11 +35,58 @@ def load_tool(package: str, place: str) -> type[Tool]:
     return cast(type[Tool], getattr(importlib.import_module(f"{package}.tools.{module}"), name))
 
 
+class Entries(Mapping[str, dict[str, Any]]):
+    """The entries of tools.json by name, each of them read when it is asked for.
+
+    Reading all of a large API's takes longer than starting: Microsoft Graph's 11,422 have 45 MB. `data` is laid out as
+    mcpgen writes it, an entry starting and ending with a brace at the start of a line, sorted as `names` are.
+    """
+
+    def __init__(self, data: bytes, names: Iterable[str], enabled: Iterable[str]) -> None:
+        pieces = data.removeprefix(b'{"tools": [\n{\n').removesuffix(b"\n}\n]}\n").split(b"\n},\n{\n")
+        names = sorted(names)
+        if names and len(pieces) != len(names):
+            raise ConfigurationError("tools.json is not the one of this package; install it again")
+        found = dict(zip(names, pieces, strict=False))
+        self._pieces = {name: found[name] for name in sorted(enabled)}
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self._read:
+            entry = json.loads(b"{" + self._pieces[name] + b"}")
+            if entry["name"] != name:
+                raise ConfigurationError(f"tools.json has another tool where {name} should be; install it again")
+            self._read[name] = entry
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._pieces
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pieces)
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def pages(self, size: int = 2_500_000) -> list[list[str]]:
+        """The names in pages whose entries have about `size` bytes."""
+        pages: list[list[str]] = [[]]
+        room = size
+        for name, piece in self._pieces.items():
+            if room < len(piece) and pages[-1]:
+                pages.append([])
+                room = size
+            pages[-1].append(name)
+            room -= len(piece)
+        return pages
+
+
 class ToolServer:
     """The MCP handlers of one process.
 
     `tools` are the entries of tools.json that are enabled, `hidden` the names of the others, `places` tells where
-    each tool's class is, `timeout` is the time for one call in seconds.
+    each tool's class is, `timeout` is the time for one call in seconds, `result_limit` what a result may hold of an
+    answer in characters, `pages` the names that each page of tools/list has (all on one by default).
     """
 
     def __init__(
@@ -48,16 +96,18 @@ class ToolServer:
         hidden: Mapping[str, str],
         places: Mapping[str, str],
         timeout: float,
+        result_limit: int = RESULT_LIMIT,
+        pages: Sequence[Sequence[str]] = (),
     ) -> None:
         self._settings = settings
+        self._result_limit = result_limit
         self._tools = tools
         self._hidden = hidden
         self._places = places
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
         self._prepared: asyncio.Future[object] | None = None
-        # Ready-made in wire form; the SDK takes a dictionary as it takes its own type.
-        self._listing = cast(t.ListToolsResult, {"tools": list(tools.values()), "resultType": "complete"})
+        self._pages = {("" if index == 0 else page[0]): page for index, page in enumerate(pages or [list(tools)])}
 
     def server(self) -> Server[None]:
         """The SDK's server with these handlers; it closes the HTTP client when it ends."""
@@ -88,12 +138,18 @@ class ToolServer:
     async def list_tools(
         self, ctx: ServerRequestContext[None], params: t.PaginatedRequestParams | None
     ) -> t.ListToolsResult:
-        """All enabled tools on one page."""
-        if params is not None and params.cursor:
-            raise MCPError(code=t.INVALID_PARAMS, message="unknown cursor: the list of tools has one page")
+        """A page of the enabled tools; the cursor is the name of its first one."""
+        cursor = (params.cursor if params is not None else None) or ""
+        if cursor not in self._pages:
+            raise MCPError(code=t.INVALID_PARAMS, message="unknown cursor: ask for the list from its beginning")
         if self._prepared is None:  # while the model reads the list, not while it waits for its first call
             self._prepared = asyncio.get_running_loop().run_in_executor(None, self._prepare)
-        return self._listing
+        # Ready-made in wire form; the SDK takes a dictionary as it takes its own type.
+        listing: dict[str, Any] = {"tools": [self._tools[n] for n in self._pages[cursor]], "resultType": "complete"}
+        starts = list(self._pages)
+        if starts[-1] != cursor:
+            listing["nextCursor"] = starts[starts.index(cursor) + 1]
+        return cast(t.ListToolsResult, listing)
 
     def _prepare(self) -> None:
         self._client.prepare()
@@ -112,7 +168,8 @@ class ToolServer:
             arguments = contract.check(params.arguments or {})
             wire = build(contract.operation, contract.bindings, arguments)
             answer = await self._client.send(contract.operation, wire)
-            return result_of(answer, self._settings.mask)
+            chosen = [key for key, marker in contract.bindings if not isinstance(marker, Path | Header | Cookie)]
+            return result_of(answer, self._settings.mask, self._result_limit, chosen)
         except InvalidArguments as error:
             lines = "\n".join(f"- {problem}" for problem in error.problems)
             return refusal(self._settings.mask(f"Invalid arguments for {name}, nothing was sent:\n{lines}"))

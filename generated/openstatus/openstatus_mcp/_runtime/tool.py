@@ -12,11 +12,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import permutations
 from typing import Any, ClassVar, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
+
+RESULT_LIMIT = 50_000
+"""Characters that a result holds of an answer: with more, clients file it or refuse it (Claude Code: 25,000 tokens)."""
 
 
 class Refused(Exception):
@@ -40,11 +44,15 @@ class Path:
     explode: bool = False
     content: str = ""
     null: bool = False
+    nested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query parameter (form, spaceDelimited, pipeDelimited, deepObject; or JSON text when `content` says so)."""
+    """A query parameter (form, spaceDelimited, pipeDelimited, deepObject; or JSON text when `content` says so).
+
+    `nested` is the style of the lists in a list, which only OpenAPI 2.0 knows; without it they are JSON text.
+    """
 
     name: str
     style: str = "form"
@@ -52,6 +60,7 @@ class Query:
     allow_reserved: bool = False
     content: str = ""
     null: bool = False
+    nested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Header:
     explode: bool = False
     content: str = ""
     null: bool = False
+    nested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +110,62 @@ class JsonRest:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonLines:
+    """The items of a list as the whole body, a line each (NDJSON), or as JSON text sequences (RFC 7464)."""
+
+    null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Xml:
+    """A property of the XML body, or without a name the whole body; what it is written as, `Operation.xml` says."""
+
+    name: str = ""
+    null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """A property of an urlencoded body."""
 
     name: str
     style: str = "form"
     explode: bool = True
+    allow_reserved: bool = False
     content: str = ""
     null: bool = False
+    nested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a multipart body. A file is given as base64 or as a `data:` URL (RFC 2397)."""
+    """A part of a multipart body. A file is given as base64 or as a `data:` URL (RFC 2397).
+
+    `headers` are constant ones; the `root` of multipart/related comes first (RFC 2387).
+    """
 
     name: str
     file: bool = False
     content: str = ""
+    style: str = "form"
     explode: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    root: bool = False
     null: bool = False
+    nested: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartHeader:
+    """A header of a part of a multipart body."""
+
+    part: str
+    name: str
+    style: str = "simple"
+    explode: bool = False
+    content: str = ""
+    null: bool = False
+    nested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +176,34 @@ class Raw:
     null: bool = False
 
 
-Marker: TypeAlias = Path | Query | Header | Cookie | Json | JsonRest | Form | Part | Raw
-MARKERS = (Path, Query, Header, Cookie, Json, JsonRest, Form, Part, Raw)
+Marker: TypeAlias = Path | Query | Header | Cookie | Json | JsonRest | JsonLines | Xml | Form | Part | PartHeader | Raw
+MARKERS = (Path, Query, Header, Cookie, Json, JsonRest, JsonLines, Xml, Form, Part, PartHeader, Raw)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class XmlNode:
+    """What the value of a property is written as in an XML body, and the nodes inside (OpenAPI, "XML Object").
+
+    `kind` is element, attribute, text, cdata, or none (what is inside, and no node around it); for a list it is list
+    (a node an item) or wrapped (those in an element). `name` is qualified; `xmlns` are the namespaces declared here.
+    """
+
+    key: str
+    inside: tuple[XmlNode, ...]
+    name: str
+    kind: str
+    xmlns: tuple[tuple[str, str], ...]
+
+    def __init__(
+        self,
+        key: str,
+        *inside: XmlNode,
+        name: str = "",
+        kind: str = "element",
+        xmlns: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        for field, value in (("key", key), ("inside", inside), ("name", name or key), ("kind", kind), ("xmlns", xmlns)):
+            object.__setattr__(self, field, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +211,8 @@ class Operation:
     """The HTTP request behind a tool.
 
     `security` is an OR of ANDs of scheme names, None for the service's own. `body` is the media type to send;
-    `wrapper` names the single-key wrappers of the body that were opened, from the outside in.
+    `wrapper` names the objects around the arguments that are there even when nothing is put in; `xml` is the root of an
+    XML body.
     """
 
     name: str
@@ -150,6 +224,7 @@ class Operation:
     body: str = ""
     body_required: bool = False
     wrapper: tuple[str, ...] = ()
+    xml: XmlNode | None = None
 
 
 class Model(BaseModel):
@@ -449,6 +524,18 @@ def _undecidable(schema: Any) -> bool:
     return (isinstance(pattern, str) and _engine(pattern) is None) or any(map(_undecidable, schema.values()))
 
 
+def _told_apart(branches: Any) -> bool:
+    """Whether what the branches of a `oneOf` require tells them apart, so that a value that fits two mixes them up.
+
+    Otherwise that a value fits several is the document's doing: no sensible value of PagerDuty's custom fields fits one
+    branch alone, and the API takes them.
+    """
+    if all(isinstance(branch, dict) and branch.keys() <= {"required", "not", "type"} for branch in branches):
+        return True
+    needs = [frozenset(branch.get("required", ())) for branch in branches]
+    return not any(one <= other for one, other in permutations(needs, 2))
+
+
 def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
     """Compile the published schema.
 
@@ -485,7 +572,7 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
 
     def one_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Any:
         for error in standard["oneOf"](validator, branches, instance, schema):
-            if error.context or not _undecidable(branches):
+            if error.context or _told_apart(branches):
                 yield error
 
     def if_decidable(keyword: str) -> Callable[..., Any]:

@@ -18,7 +18,23 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-from .tool import Cookie, Form, Header, InvalidArguments, Json, JsonRest, Marker, Operation, Part, Path, Query, Raw
+from .tool import (
+    Cookie,
+    Form,
+    Header,
+    InvalidArguments,
+    Json,
+    JsonLines,
+    JsonRest,
+    Marker,
+    Operation,
+    Part,
+    PartHeader,
+    Path,
+    Query,
+    Raw,
+    Xml,
+)
 
 _LITERAL_PATH = "/:@!$&'()*+,;=~%"  # what a path template may already hold, escapes included
 _LITERAL_QUERY = _LITERAL_PATH + "?"
@@ -68,8 +84,7 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
                 case Path():
                     variables[marker.name] = _path_value(marker, value)
                 case Query():
-                    safe = _RESERVED_IN_QUERY if marker.allow_reserved else ""
-                    wire.query += _pairs(marker.name, value, marker.style, marker.explode, marker.content, safe)
+                    wire.query += _styled(marker, value)
                 case Header():
                     wire.headers.append((marker.name, _header_value(marker, value)))
                 case Cookie():
@@ -80,7 +95,7 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
             problems.append(f"{key}: holds half of a surrogate pair, which is not text; replace that character")
         except (TypeError, ValueError) as error:
             problems.append(f"{key}: {error}")
-    if problems:
+    if problems := problems or body.problems():
         raise InvalidArguments(problems)
     wire.path = _fill(template, variables)
     given = {name.lower() for name, _ in wire.headers}
@@ -123,10 +138,13 @@ def _content(value: Any, media_type: str) -> str:
     return value if isinstance(value, str) and "json" not in media_type.lower() else _json(value)
 
 
-def _items(value: Any, explode: bool, safe: str | None = "") -> list[str]:
+def _items(value: Any, explode: bool, safe: str | None = "", nested: str = "") -> list[str]:
     """The members between a style's delimiters: the items of an array; `k=v` (explode) or `k`, `v` of an object."""
+    between = _separator(nested, plain=safe is None)
 
     def encode(item: Any) -> str:
+        if nested and isinstance(item, list):
+            return between.join(map(encode, item))
         return text_of(item) if safe is None else quote(text_of(item), safe=safe)
 
     def member(item: Any) -> str:
@@ -141,6 +159,11 @@ def _items(value: Any, explode: bool, safe: str | None = "") -> list[str]:
     return [encode(value)]
 
 
+def _separator(style: str, *, plain: bool = False) -> str:
+    separator = _SEPARATORS.get(style, ",")
+    return unquote(separator) if plain else separator
+
+
 def _nested(items: list[Any]) -> bool:
     return any(isinstance(item, (dict, list)) for item in items)
 
@@ -149,10 +172,12 @@ def _nested(items: list[Any]) -> bool:
 
 
 def _path_value(marker: Path, value: Any) -> str:
-    _refuse_blank(value)
     if marker.content:
-        return quote(_content(value, marker.content), safe="")
-    items = _items(value, marker.explode)
+        text = _content(value, marker.content)
+        _refuse_blank(text)
+        return quote(text, safe="")
+    _refuse_blank(value)
+    items = _items(value, marker.explode, nested=marker.nested)
     name = quote(marker.name, safe="")
     match marker.style:
         case "label":
@@ -164,7 +189,7 @@ def _path_value(marker: Path, value: Any) -> str:
         case "matrix":
             return f";{name}={','.join(items)}"
         case _:
-            return _SEPARATORS.get(marker.style, ",").join(items)
+            return _separator(marker.style).join(items)
 
 
 def _refuse_blank(value: Any) -> None:
@@ -201,7 +226,15 @@ def _fill(template: str, variables: Mapping[str, str]) -> str:
     return path
 
 
-def _pairs(name: str, value: Any, style: str, explode: bool, content: str, safe: str = "") -> list[str]:
+def _styled(marker: Query | Form, value: Any) -> list[str]:
+    """The pairs of a query parameter or form property."""
+    safe = _RESERVED_IN_QUERY if marker.allow_reserved else ""
+    return _pairs(marker.name, value, marker.style, marker.explode, marker.content, safe, marker.nested)
+
+
+def _pairs(
+    name: str, value: Any, style: str, explode: bool, content: str, safe: str = "", nested: str = ""
+) -> list[str]:
     """The `name=value` pairs of one query parameter, cookie or form property, encoded. An empty array gives none."""
     key = quote(name, safe="")
     if content:
@@ -212,10 +245,10 @@ def _pairs(name: str, value: Any, style: str, explode: bool, content: str, safe:
         return [f"{key}={quote(text_of(value), safe=safe)}"]
     if not value:
         return []
-    items = _items(value, explode, safe)
+    items = _items(value, explode, safe, nested)
     if explode:
         return items if isinstance(value, dict) else [f"{key}={item}" for item in items]
-    return [f"{key}={_SEPARATORS.get(style, ',').join(items)}"]
+    return [f"{key}={_separator(style).join(items)}"]
 
 
 def _deep(path: str, value: Any) -> Iterable[tuple[str, Any]]:
@@ -234,9 +267,9 @@ def _deep(path: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield path, value
 
 
-def _header_value(marker: Header, value: Any) -> bytes:
-    separator = unquote(_SEPARATORS.get(marker.style, ","))
-    text = _content(value, marker.content) if marker.content else separator.join(_items(value, marker.explode, None))
+def _header_value(marker: Header | PartHeader, value: Any) -> bytes:
+    items = _items(value, marker.explode, None, marker.nested)
+    text = _content(value, marker.content) if marker.content else _separator(marker.style, plain=True).join(items)
     text = text.strip(" \t")  # blanks around a value are not part of it (RFC 9110, 5.5)
     if _BREAKS_HEADER.search(text):
         raise ValueError("must not hold line breaks or control characters, as it is sent in a header")
@@ -258,11 +291,13 @@ class _Body:
         self.tree: dict[str, Any] | None = {}
         self.named: set[tuple[str, ...]] = set()
         self.pairs: list[str] = []
-        self.parts: list[tuple[str, str, str, bytes]] = []  # name, file name, media type, content
+        self.parts: list[_Part] = []
+        self.part_headers: dict[str, list[tuple[str, bytes]]] = {}
+        self.elements: dict[str, tuple[str, str]] = {}  # a property of an XML body: attributes and content
 
     def expect(self, marker: Marker) -> None:
         """Learn a marker of the tool, whether or not its argument is given."""
-        if isinstance(marker, (Form, Part, Raw)):
+        if isinstance(marker, (Form, Part, Raw, JsonLines)):
             self.kind = type(marker)
         elif isinstance(marker, Json):
             self.named.add(marker.keys)
@@ -270,6 +305,13 @@ class _Body:
     def add(self, marker: Marker, value: Any) -> None:
         self.given = True
         match marker:
+            case PartHeader():
+                self.part_headers.setdefault(marker.part, []).append((marker.name, _header_value(marker, value)))
+            case JsonLines():
+                start = "\x1e" if self.content_type.split(";")[0].strip().lower().endswith("json-seq") else ""
+                self.whole = "".join(f"{start}{_json(item)}\n" for item in value).encode()
+            case Xml():
+                self._xml(marker.name, value)
             case Json(keys=()):
                 self.whole, self.tree = value, None
             case Json():
@@ -282,10 +324,11 @@ class _Body:
             case Form():
                 many = marker.content and marker.explode and isinstance(value, list)
                 for item in value if many else [value]:
-                    self.pairs += _pairs(marker.name, item, marker.style, marker.explode, marker.content)
+                    self.pairs += _styled(marker, item)
             case Part():
                 many = marker.explode and isinstance(value, list)
-                self.parts += [_part(marker, item) for item in (value if many else [value])]
+                parts = [_part(marker, item) for item in (value if many else [value])]
+                self.parts = [*parts, *self.parts] if marker.root else [*self.parts, *parts]
             case Raw(base64=True):
                 media_type, _, self.whole = decode_file("" if value is None else value)
                 if "*" in self.content_type or not self.content_type:
@@ -299,6 +342,22 @@ class _Body:
             node = node.setdefault(key, {})
         return node
 
+    def _xml(self, name: str, value: Any) -> None:
+        from . import xmlbody  # few servers need it
+
+        root = self.operation.xml
+        assert root is not None
+        if name:
+            (node,) = (n for n in root.inside if n.key == name)
+            self.elements[name] = xmlbody.write(node, value)
+        else:
+            self.whole = xmlbody.write(root, value)[1]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the arguments taken together."""
+        given = {part.name for part in self.parts}
+        return [f"{n}: must be given too, as headers of it are" for n in self.part_headers if n not in given]
+
     def finish(self) -> tuple[str, bytes | None]:
         """Content-Type and content; no content when nothing was given and nothing is required."""
         if not self.given and not (self.operation.body_required and self.operation.body):
@@ -307,25 +366,46 @@ class _Body:
             return self.content_type, "&".join(self.pairs).encode()
         if self.kind is Part:
             boundary = secrets.token_hex(16)
-            return f"{self.content_type}; boundary={boundary}", _multipart(self.parts, boundary)
-        if self.kind is Raw:
+            kind = self.content_type
+            if kind.lower() == "multipart/related" and self.parts:
+                kind += f'; type="{self.parts[0].media_type or "text/plain"}"'  # RFC 2387, 3.1
+            return f"{kind}; boundary={boundary}", _multipart(self.parts, self.part_headers, boundary)
+        if self.kind is Raw or self.kind is JsonLines:
             return self.content_type, self.whole or b""
+        if self.operation.xml is not None:
+            from . import xmlbody
+
+            return self.content_type, xmlbody.document(self.operation.xml, self.elements, self.whole)
         if self.tree is not None:
             self._object(self.operation.wrapper)
         return self.content_type or "application/json", _json(self.whole if self.tree is None else self.tree).encode()
 
 
-def _part(marker: Part, value: Any) -> tuple[str, str, str, bytes]:
+@dataclass(slots=True)
+class _Part:
+    name: str
+    file_name: str
+    media_type: str
+    content: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+def _part(marker: Part, value: Any) -> _Part:
+    file_name, media_type, content = _part_content(marker, value)
+    return _Part(marker.name, file_name, media_type, content, marker.headers)
+
+
+def _part_content(marker: Part, value: Any) -> tuple[str, str, bytes]:
     declared = marker.content if _MEDIA_TYPE.fullmatch(marker.content) and "*" not in marker.content else ""
     if marker.file:
         media_type, name, content = decode_file("" if value is None else value)
-        return marker.name, name or marker.name, media_type or declared or "application/octet-stream", content
+        return name or marker.name, media_type or declared or "application/octet-stream", content
     if declared and not (declared.startswith("text/plain") and isinstance(value, (dict, list))):
-        return marker.name, "", declared, _content(value, declared).encode()
-    if isinstance(value, list) and not _nested(value):
-        return marker.name, "", "", ",".join(map(text_of, value)).encode()
+        return "", declared, _content(value, declared).encode()
+    if isinstance(value, list) and (marker.nested or not _nested(value)):
+        return "", "", _separator(marker.style, plain=True).join(_items(value, False, None, marker.nested)).encode()
     media_type = "application/json" if isinstance(value, (dict, list)) else ""
-    return marker.name, "", media_type, text_of(value).encode()
+    return "", media_type, text_of(value).encode()
 
 
 def decode_file(value: Any) -> tuple[str, str, bytes]:
@@ -359,16 +439,18 @@ def _base64(text: str) -> bytes:
         raise ValueError("is not base64; give the file in base64, or plain text as data:text/plain,hello") from None
 
 
-def _multipart(parts: Iterable[tuple[str, str, str, bytes]], boundary: str) -> bytes:
-    """RFC 7578, with names quoted as browsers do."""
+def _multipart(parts: Iterable[_Part], given: Mapping[str, list[tuple[str, bytes]]], boundary: str) -> bytes:
+    """RFC 7578, with names quoted as browsers do. The headers `given` are for every part of a name."""
     chunks: list[bytes] = []
-    for name, file_name, media_type, content in parts:
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"'
-        if file_name:
-            head += f'; filename="{_quoted(file_name)}"'
-        if media_type:
-            head += f"\r\nContent-Type: {media_type}"
-        chunks += [head.encode(), b"\r\n\r\n", content, b"\r\n"]
+    for part in parts:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(part.name)}"'
+        if part.file_name:
+            head += f'; filename="{_quoted(part.file_name)}"'
+        if part.media_type:
+            head += f"\r\nContent-Type: {part.media_type}"
+        headers = [(name, value.encode()) for name, value in part.headers] + given.get(part.name, [])
+        more = [b"\r\n%s: %s" % (name.encode(), value) for name, value in headers]
+        chunks += [head.encode(), *more, b"\r\n\r\n", part.content, b"\r\n"]
     return b"".join([*chunks, f"--{boundary}--\r\n".encode()])
 
 
