@@ -288,15 +288,16 @@ class Binder:
         xml = ""
         if _is_json(sent):
             wrapper, drafts = self._json_body(site, shape, asked)
-        elif base == "application/x-www-form-urlencoded" and shape.is_class and self._opens(shape, asked):
-            wrapper, drafts = (), self._form_body(shape, media, media_at)
-        elif base.startswith("multipart/") and shape.is_class and self._opens(shape, asked):
-            sent = re.sub(r";\s*boundary=[^;]*", "", sent)
-            wrapper, drafts = (), self._form_body(shape, media, media_at, multipart=base)
         elif base == "application/x-www-form-urlencoded" or base.startswith("multipart/"):
             if shape.type == "object" and not shape.properties and not isinstance(shape.extra, Place):
                 return Body()  # a form without fields
-            raise Defect(media_at, f"a body of type {media_type} must be described by an object with properties")
+            if not shape.is_class:
+                said = {"": "a schema that admits anything", "union": "alternatives"}.get(shape.type, shape.type)
+                raise Defect(media_at, f"a body of type {base} needs an object with properties, and this is {said}")
+            multipart = base if base != "application/x-www-form-urlencoded" else ""
+            sent = re.sub(r";\s*boundary=[^;]*", "", sent) if multipart else sent
+            asked = required or bool(shape.required)  # there is no other way to say that all of it may be left out
+            wrapper, drafts = (), self._form_body(self._form(shape, media_at), media, media_at, multipart=multipart)
         elif (lines := self._lines_body(site, shape, media, media_at, base, asked)) is not None:
             wrapper, drafts = (), [lines]
         elif _is_xml(sent) and (root := self._xml_root(f"{media_at}/schema", site, sent)):
@@ -424,6 +425,17 @@ class Binder:
         about = site.description or shape.description or "The request body: one item a line."
         shape = replace(shape, type="array", nullable=False, description=about, items=items or shape.items)
         return Draft("body", "body", _call("JsonLines"), Place((), about), asked, shape)
+
+    def _form(self, shape: Shape, at: str) -> Shape:
+        """Return a form with all the fields that it requires; what else it demands of them together is noted."""
+        if shape.rest or shape.limits:
+            demands = ", ".join(sorted({*shape.rest, *shape.limits}))
+            message = f"what the form says with {demands} cannot stand beside its fields; the API has to check it"
+            self._notes.append(Problem(message, at))
+        if isinstance(shape.extra, Place):
+            self._notes.append(Problem("the form admits further fields, which no argument takes", at))
+        unknown = {n: self._schemas.anything(f"{at}/schema/properties/{escape(n)}") for n in shape.required}
+        return replace(shape, properties={**{n: unknown[n] for n in sorted(unknown)}, **shape.properties})
 
     def _form_body(self, shape: Shape, media: Mapping[str, Any], at: str, *, multipart: str = "") -> list[Draft]:
         """Return the fields of a form; `multipart` is the media type of one that is."""
@@ -554,6 +566,9 @@ class Binder:
         about = site.description or shape.description or f"The request body, of type {media_type}."
         if binary:
             about = f"{about} {_FILE_HINT}"
+        scalar = shape.type in ("string", "integer", "number", "boolean") and not shape.nullable
+        if base == "text/plain" and scalar and shape.format not in ("binary", "byte", "base64"):
+            return [Draft("body", "body", _call("Raw"), site._replace(description=about), required, shape)]
         whole = Shape(site.key, "string", description=about)
         schema: dict[str, Any] = {"description": clean(about), "type": "string"}
         if binary or shape.format in ("byte", "binary"):

@@ -109,3 +109,17 @@ class PutBlob(Tool):
             description="The request body, of type application/octet-stream. Base64, or a data: URL (RFC 2397), which may also say the media type and name."
         ),
     ]
+
+
+class SetCount(Tool):
+    """Set the count"""
+
+    OPERATION: ClassVar = Operation(
+        "set_count",
+        "PUT",
+        "/count",
+        body="text/plain",
+        body_required=True,
+    )
+
+    body: Annotated[int, Raw(), Field(ge=1, description="The count.")]
