@@ -27,6 +27,7 @@ from .wire import build
 logger = logging.getLogger(__name__)
 
 _LIST_FRESH_MS = 300_000
+_BETWEEN_ENTRIES = b"\n},\n{\n"
 
 
 def load_tool(package: str, place: str) -> type[Tool]:
@@ -43,41 +44,46 @@ class Entries(Mapping[str, dict[str, Any]]):
     """
 
     def __init__(self, data: bytes, names: Iterable[str], enabled: Iterable[str]) -> None:
-        pieces = data.removeprefix(b'{"tools": [\n{\n').removesuffix(b"\n}\n]}\n").split(b"\n},\n{\n")
-        names = sorted(names)
-        if names and len(pieces) != len(names):
+        found: dict[str, tuple[int, int]] = {}
+        start, last = data.find(b"[\n{\n") + 4, data.rfind(b"\n}\n]}")
+        for name in sorted(names):
+            end = data.find(_BETWEEN_ENTRIES, start)
+            found[name] = (start, last if end < 0 else end)
+            start = found[name][1] + len(_BETWEEN_ENTRIES)
+        if found and start != last + len(_BETWEEN_ENTRIES):
             raise ConfigurationError("tools.json is not the one of this package; install it again")
-        found = dict(zip(names, pieces, strict=False))
-        self._pieces = {name: found[name] for name in sorted(enabled)}
+        self._data = data
+        self._places = {name: found[name] for name in sorted(enabled)}
         self._read: dict[str, dict[str, Any]] = {}
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         if name not in self._read:
-            entry = json.loads(b"{" + self._pieces[name] + b"}")
+            start, end = self._places[name]
+            entry = json.loads(b"{" + self._data[start:end] + b"}")
             if entry["name"] != name:
-                raise ConfigurationError(f"tools.json has another tool where {name} should be; install it again")
+                raise ValueError(f"tools.json has {entry['name']} where {name} should be; install the package again")
             self._read[name] = entry
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._pieces
+        return name in self._places
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._pieces)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self._places)
 
     def pages(self, size: int = 2_500_000) -> list[list[str]]:
         """The names in pages whose entries have about `size` bytes."""
         pages: list[list[str]] = [[]]
         room = size
-        for name, piece in self._pieces.items():
-            if room < len(piece) and pages[-1]:
+        for name, (start, end) in self._places.items():
+            if room < end - start and pages[-1]:
                 pages.append([])
                 room = size
             pages[-1].append(name)
-            room -= len(piece)
+            room -= end - start
         return pages
 
 
