@@ -74,7 +74,7 @@ class Entries(Mapping[str, dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def pages(self, size: int = 2_500_000) -> list[list[str]]:
+    def pages(self, size: int = 1_500_000) -> list[list[str]]:
         """The names in pages whose entries have about `size` bytes."""
         pages: list[list[str]] = [[]]
         room = size
@@ -112,7 +112,7 @@ class ToolServer:
         self._places = places
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
-        self._prepared: asyncio.Future[object] | None = None
+        self._prepared = False
         self._pages = {("" if index == 0 else page[0]): page for index, page in enumerate(pages or [list(tools)])}
 
     def server(self) -> Server[None]:
@@ -148,8 +148,10 @@ class ToolServer:
         cursor = (params.cursor if params is not None else None) or ""
         if cursor not in self._pages:
             raise MCPError(code=t.INVALID_PARAMS, message="unknown cursor: ask for the list from its beginning")
-        if self._prepared is None:  # while the model reads the list, not while it waits for its first call
-            self._prepared = asyncio.get_running_loop().run_in_executor(None, self._prepare)
+        if not self._prepared:  # while the model reads the list, not while it waits for it or for its first call
+            self._prepared = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.02, loop.run_in_executor, None, self._prepare)
         # Ready-made in wire form; the SDK takes a dictionary as it takes its own type.
         listing: dict[str, Any] = {"tools": [self._tools[n] for n in self._pages[cursor]], "resultType": "complete"}
         starts = list(self._pages)
