@@ -39,6 +39,7 @@ _STYLES = {
     "header": ("simple",),
     "cookie": ("form",),
 }
+_STYLES_3_2 = _STYLES | {"querystring": (), "cookie": ("form", "cookie")}
 
 _FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/pdf", "application/zip")
 """Media types whose content no text can be."""
@@ -93,6 +94,7 @@ class Binder:
     """Reads requests; what it has to say about the document on the way goes to `notes`."""
 
     def __init__(self, spec: Spec, schemas: Schemas, notes: list[Problem]) -> None:
+        self._styles = _STYLES_3_2 if spec.version.startswith("3.2") else _STYLES
         self._spec, self._schemas, self._notes = spec, schemas, notes
         self._xml = XmlNodes(spec, schemas)
 
@@ -138,7 +140,10 @@ class Binder:
                 message = f"the path has no {{{name}}}; the parameter is left out"
                 self._notes.append(Problem(message, at, "correct the name of the parameter, or the path"))
                 continue
-            drafts.append(self._parameter(place, name, node, at))
+            if place == "querystring":
+                drafts += self._query_string(name, node, at)
+            else:
+                drafts.append(self._parameter(place, name, node, at))
         declared = {d.wire for d in drafts if d.place == "path"}
         for name in template:
             if name not in declared:
@@ -165,10 +170,10 @@ class Binder:
         place, name = node.get("in"), node.get("name")
         if not isinstance(name, str) or not name:
             raise Defect(at, "the parameter has no `name`")
-        if place not in _STYLES:
-            raise Defect(
-                at, f"the parameter `{name}` says in: {json.dumps(place)}; it must be path, query, header or cookie"
-            )
+        if place not in self._styles:
+            *first, last = (p for p in self._styles)
+            must = f"{', '.join(first)} or {last}"
+            raise Defect(at, f"the parameter `{name}` says in: {json.dumps(place)}; it must be {must}")
         return place, name
 
     def _constant(self, node: Mapping[str, Any], at: str, *, chosen: bool = True) -> str:
@@ -194,9 +199,7 @@ class Binder:
         content = node.get("content")
         options: dict[str, Any] = {}
         if isinstance(content, dict) and content:
-            media_type = next((m for m in content if _is_json(m)), next(iter(content)))
-            media, media_at = self._spec.deref(content[media_type], f"{at}/content/{escape(media_type)}")
-            site = self._site(media, media_at)
+            media_type, site, _, _ = self._content(content, at)
             options["content"] = media_type
         elif "schema" in node:
             site = self._schemas.place(f"{at}/schema")
@@ -215,14 +218,44 @@ class Binder:
         marker = _call(_MARKERS[place], name, **options)
         return Draft(place, name, marker, site, required, shape)
 
+    def _content(self, content: Mapping[str, Any], at: str) -> tuple[str, Place, Mapping[str, Any], str]:
+        """Return the media type of a parameter, its schema, and its Media Type Object with the place of that."""
+        media_type = next((m for m in sorted(content) if _is_json(m)), min(content))
+        media, media_at = self._spec.deref(content[media_type], f"{at}/content/{escape(media_type)}")
+        return media_type, self._site(media, media_at), media if isinstance(media, dict) else {}, media_at
+
+    def _query_string(self, name: str, node: Mapping[str, Any], at: str) -> list[Draft]:
+        """Return the arguments for a whole query string (OpenAPI 3.2.0, "Parameter Locations").
+
+        The fields of a form stand side by side, as query parameters do; anything else is one argument.
+        """
+        content = node.get("content")
+        if not isinstance(content, dict) or not content:
+            raise Defect(at, f"the parameter `{name}` is a whole query string and has no content")
+        media_type, site, media, media_at = self._content(content, at)
+        shape = self._checked(site)
+        required = node.get("required") is True
+        form = _base_type(media_type) == "application/x-www-form-urlencoded"
+        if form and shape.is_class and self._opens(shape, required):
+            return [
+                replace(draft, place="query", marker_source=draft.marker_source.replace("Form(", "Query(", 1))
+                for draft in self._form_body(shape, media, media_at)
+            ]
+        if form and shape.type != "object":
+            raise Defect(media_at, "a query string that is a form needs an object")
+        about = node.get("description")
+        site = site._replace(description=about if isinstance(about, str) else site.description or shape.description)
+        marker = _call("Query", "", **({} if form else {"content": media_type}))
+        return [Draft("query", name, marker, site, required, shape)]
+
     def _style(self, place: str, name: str, node: Mapping[str, Any], at: str) -> dict[str, Any]:
         """Return the options of a marker that differ from the place's defaults (OpenAPI, "Style Values")."""
         style = node.get("style", _STYLES[place][0])
-        if style not in _STYLES[place]:
+        if style not in self._styles[place]:
             raise Defect(f"{at}/style", f"{json.dumps(style)} is no style of a {place} parameter")
         explode = node.get("explode")
         if not isinstance(explode, bool):
-            explode = style == "form"
+            explode = style in ("form", "cookie")
         options: dict[str, Any] = {}
         if style != _STYLES[place][0]:
             options["style"] = style
@@ -257,7 +290,14 @@ class Binder:
 
     # -- bodies ------------------------------
 
-    def body(self, raw: RawOperation) -> Body:
+    def media_types(self, raw: RawOperation) -> list[str]:
+        """Return the media types that the body of an operation may have."""
+        node, _ = self._spec.deref(raw.node.get("requestBody", {}), f"{raw.pointer}/requestBody")
+        content = node.get("content") if isinstance(node, dict) else None
+        return [m for m in content if _MEDIA_TYPE.fullmatch(m)] if isinstance(content, dict) else []
+
+    def body(self, raw: RawOperation, pinned: str = "") -> Body:
+        """Return how the body is sent; of several media types as the one that is `pinned`."""
         stated = raw.node.get("requestBody")
         if stated is None:
             return Body()
@@ -270,7 +310,7 @@ class Binder:
                 raise Defect(at, "the request body is required but has no media type")
             self._notes.append(Problem("the request body has no media type; the tool sends none", at))
             return Body()
-        media_type = _best([m for m in content if _MEDIA_TYPE.fullmatch(m)] or list(content))
+        media_type = pinned or _best([m for m in content if _MEDIA_TYPE.fullmatch(m)] or list(content))
         if not _MEDIA_TYPE.fullmatch(media_type):
             raise Defect(at, f"{json.dumps(media_type)[:60]} is no media type")
         media, media_at = self._spec.deref(content[media_type], f"{at}/content/{escape(media_type)}")

@@ -47,6 +47,8 @@ class ToolConfig:
     title: str = ""
     description: str = ""
     hide: tuple[str, ...] = ()
+    media_type: str = ""
+    """Of several that the body may have, the one to send."""
     annotations: Mapping[str, bool] = field(default_factory=dict)
     arguments: Mapping[str, str] = field(default_factory=dict)
 
@@ -333,6 +335,7 @@ class _Reader:
                 "title": self._text,
                 "description": self._text,
                 "hide": self._texts,
+                "media_type": self._text,
                 "annotations": self._annotations,
                 "arguments": self._wordings,
             }

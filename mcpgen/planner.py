@@ -240,7 +240,7 @@ class _Planner:
 
     def _unknown(self, key: str, value: str, kind: str, known: set[str]) -> None:
         close = get_close_matches(value, known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(sorted(known)[:12])
+        hint = f"did you mean {close[0]!r}?" if close else "known: " + (", ".join(sorted(known)[:12]) or "none")
         self._wrong.append(self._config.problem(key, f"the document has no {kind} {value!r}", hint))
 
     def _check_arguments(self, sketches: list[_Sketch]) -> None:
@@ -268,7 +268,7 @@ class _Planner:
         if reason:
             raise Defect(f"{raw.pointer}/security" if "security" in node else "#/security", reason)
         parameters, headers = self._binder.parameters(raw, self._access.placements(requirements))
-        body = self._binder.body(raw)
+        body = self._binder.body(raw, self._pinned(raw, config))
         server = ""
         for holder, pointer in ((node, raw.pointer), (raw.item, raw.item_pointer)):
             if isinstance(holder.get("servers"), list) and holder["servers"]:
@@ -294,6 +294,16 @@ class _Planner:
             raw, operation_id, self._area(raw), config, tuple(parameters), body, headers, server,
             requirements, "security" in node, annotations,
         )  # fmt: skip
+
+    def _pinned(self, raw: RawOperation, config: ToolConfig) -> str:
+        """Return the media type that the configuration wants a body to have; empty without a wish that can be met."""
+        if not config.media_type:
+            return ""
+        known = set(self._binder.media_types(raw))
+        if config.media_type in known:
+            return config.media_type
+        self._unknown(f"tools.{_label(raw)}.media_type", config.media_type, f"media type of {_label(raw)}", known)
+        return ""
 
     def _area(self, raw: RawOperation) -> str:
         tags = _tag_names(raw)

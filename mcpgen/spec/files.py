@@ -103,6 +103,8 @@ class Files:
         self.renamed: Moves = {}
         self.spliced: Moves = {}
         self._unspliced: Moves = {}
+        stated = source.root.get("$self") if isinstance(source.root, dict) else None
+        self._self = stated.partition("#")[0] if isinstance(stated, str) else ""  # OpenAPI 3.2.0, 4.1: its own URI
         self._path = path
         self._edit = edit
         self._folder = path.parent
@@ -271,6 +273,8 @@ class Files:
 
     def _name(self, file: str, base: str) -> str:
         """The name of the file that a reference in the file called `base` names."""
+        if file == self._self:
+            return ""
         if is_url(base) or is_url(file):
             try:
                 return address(base, file).url
@@ -390,6 +394,8 @@ class Files:
     def _reach(self, target: str, file: str, link: _Link, *, quiet: bool) -> str | None:
         """The name of the file that `target`, written in `file`, names; it has been read then."""
         other = target.partition("#")[0]
+        if other and other == self._self:
+            return ""
         foreign = is_url(file) or is_url(other)
         name, message, hint = (self._reach_url if foreign else self._reach_file)(target, file, link, quiet=quiet)
         if message and not quiet and (file, other) not in self._refused:

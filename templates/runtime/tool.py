@@ -77,9 +77,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie (style form)."""
+    """A cookie (style form; or style cookie of OpenAPI 3.2, which encodes nothing)."""
 
     name: str
+    style: str = "form"
     explode: bool = True
     content: str = ""
     null: bool = False

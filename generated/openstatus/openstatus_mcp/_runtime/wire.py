@@ -42,6 +42,7 @@ _RESERVED_IN_QUERY = ":/?@!$'()*,;"  # allowReserved: legal in a query, and neve
 _SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[\t -~]*)?")
 _BREAKS_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BREAKS_COOKIE = re.compile(r"[^\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]")  # RFC 6265, 4.1.1, and the comma of lists
 
 
 @dataclass(slots=True)
@@ -87,6 +88,8 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
                     wire.query += _styled(marker, value)
                 case Header():
                     wire.headers.append((marker.name, _header_value(marker, value)))
+                case Cookie(style="cookie"):
+                    wire.cookies += _plain_cookies(marker, value)
                 case Cookie():
                     wire.cookies += _pairs(marker.name, value, "form", marker.explode, marker.content)
                 case _:
@@ -238,7 +241,8 @@ def _pairs(
     """The `name=value` pairs of one query parameter, cookie or form property, encoded. An empty array gives none."""
     key = quote(name, safe="")
     if content:
-        return [f"{key}={quote(_content(value, content), safe='')}"]
+        text = quote(_content(value, content), safe="")
+        return [f"{key}={text}" if name else text]  # without a name it is the whole query string
     if style == "deepObject":
         return [f"{quote(path, safe='')}={quote(text_of(item), safe=safe)}" for path, item in _deep(name, value)]
     if not isinstance(value, (list, dict)):
@@ -249,6 +253,18 @@ def _pairs(
     if explode:
         return items if isinstance(value, dict) else [f"{key}={item}" for item in items]
     return [f"{key}={_separator(style).join(items)}"]
+
+
+def _plain_cookies(marker: Cookie, value: Any) -> list[str]:
+    """The `name=value` pairs of the style that encodes nothing, of what a cookie may hold (RFC 6265, 4.1.1)."""
+    items = _items(value, marker.explode, None)
+    if not marker.explode or not isinstance(value, (list, dict)):
+        items = [f"{marker.name}={','.join(items)}"] if items else []
+    elif isinstance(value, list):
+        items = [f"{marker.name}={item}" for item in items]
+    if any(_BREAKS_COOKIE.search(item) for item in items):
+        raise ValueError('must not hold blanks, quotes, ";", "\\" or anything but ASCII, as it is sent in a cookie')
+    return items
 
 
 def _deep(path: str, value: Any) -> Iterable[tuple[str, Any]]:

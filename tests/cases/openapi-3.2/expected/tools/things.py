@@ -3,11 +3,17 @@
 
 from typing import Annotated, ClassVar
 
+from pydantic import Field
+
 from .._runtime import (
+    Cookie,
     Json,
     Operation,
     Query,
     Tool,
+)
+from ..models.things import (
+    Search,
 )
 
 
@@ -35,3 +41,55 @@ class QueryThings(Tool):
     )
 
     where: Annotated[str | None, Json("where")] = None
+
+
+class SearchByJson(Tool):
+    """Search with JSON as the query string"""
+
+    OPERATION: ClassVar = Operation(
+        "search_by_json",
+        "GET",
+        "/search/json",
+    )
+
+    q: Annotated[Search | None, Query("", content="application/json")] = None
+
+
+class SearchByString(Tool):
+    """Search with a whole query string"""
+
+    OPERATION: ClassVar = Operation(
+        "search_by_string",
+        "GET",
+        "/search",
+    )
+
+    a: Annotated[str | None, Query("a")] = None
+    b: Annotated[list[int] | None, Query("b")] = None
+
+
+class SearchFreely(Tool):
+    """Search with any fields"""
+
+    OPERATION: ClassVar = Operation(
+        "search_freely",
+        "GET",
+        "/search/free",
+    )
+
+    fields_: Annotated[dict[str, str], Query(""), Field(alias="fields")]
+
+
+class WhoAmI(Tool):
+    """Ask with cookies"""
+
+    OPERATION: ClassVar = Operation(
+        "who_am_i",
+        "GET",
+        "/me",
+    )
+
+    flat: Annotated[list[str] | None, Cookie("flat", style="cookie", explode=False)] = None
+    plain: Annotated[str | None, Cookie("plain")] = None
+    seen: Annotated[list[str] | None, Cookie("seen", style="cookie")] = None
+    theme: Annotated[str | None, Cookie("theme", style="cookie")] = None
