@@ -1763,7 +1763,10 @@ def test_every_text(tmp_path: Path, prober: Prober) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/x?y={z}", "/x?y={z}&v={v}", "/x/{z/b}", "/x/{}", "/x/{{z}}", "/x/{z", "/x/../{z}", "/x/%2e%2e/{z}", "/x/."],
+    [
+        *("/x?y={z}", "/x?y={z}&v={v}", "/x/{z/b}", "/x/{}", "/x/{{z}}", "/x/{z", "/x/../{z}", "/x/%2e%2e/{z}", "/x/."),
+        *("/x%2f..%2fy/{z}", "/x/%252e%252e/{z}", "/x\\..\\y/{z}"),
+    ],
 )
 def test_paths_that_cannot_be_filled(path: str, tmp_path: Path, prober: Prober) -> None:
     """Such an operation is left out with its place, or it works; a tool that cannot be called is neither."""

@@ -234,10 +234,34 @@ def _note(answer: Answer, left: list[str], limit: int, arguments: Iterable[str])
 
 
 _TOLD_CUTS = 6
-_SIZES = "limit perpage pagesize maxresults maxitems max count size top first take numresults".split()
-_PLACES = (
-    "offset page cursor pagetoken nexttoken nextpagetoken pagenumber after startingafter start startat skip".split()
-)
+_SIZES = {
+    "limit",
+    "perpage",
+    "pagesize",
+    "maxresults",
+    "maxitems",
+    "max",
+    "count",
+    "size",
+    "top",
+    "first",
+    "take",
+    "numresults",
+}
+_PLACES = {
+    "offset",
+    "page",
+    "cursor",
+    "pagetoken",
+    "nexttoken",
+    "nextpagetoken",
+    "pagenumber",
+    "after",
+    "startingafter",
+    "start",
+    "startat",
+    "skip",
+}
 
 
 def _way_on(method: str, arguments: Iterable[str]) -> str:
