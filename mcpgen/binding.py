@@ -33,6 +33,9 @@ _OWN_PART_HEADERS = frozenset({"content-disposition", "content-transfer-encoding
 
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+_NO_FIELD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no value of a header can hold (RFC 9110 section 5.5)."""
+
 _STYLES = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
@@ -158,7 +161,9 @@ class Binder:
             raise Defect(
                 raw.pointer, "the path has braces that are no parameter of the path (OpenAPI, Path Templating)"
             )
-        if any(unquote(part) in (".", "..") for part in rest.split("/")):
+        while (decoded := unquote(rest)) != rest:  # as the runtime reads it, `_climbs`
+            rest = decoded
+        if any(part.strip() in (".", "..") for part in re.split(r"[/\\]", rest)):
             raise Defect(
                 raw.pointer, "the path has a dot segment, which leads to another path (RFC 3986 section 5.2.4)"
             )
@@ -207,6 +212,9 @@ class Binder:
         else:
             raise Defect(at, f"the parameter `{name}` has neither a schema nor content")
         shape = self._checked(site)
+        values = [v for v in shape.enum or () if isinstance(v, str)]
+        if place == "header" and any(map(_NO_FIELD_VALUE.search, values)):
+            raise Defect(at, f"the header `{name}` has a value that no header can carry (RFC 9110 section 5.5)")
         if isinstance(node.get("description"), str):
             site = site._replace(description=node["description"])
         elif not site.description:
@@ -561,7 +569,7 @@ class Binder:
         """Return how one property of an urlencoded body is written (OpenAPI 3.1.1, "Encoding Object")."""
         if any(k in encoding for k in ("style", "explode", "allowReserved")):
             reserved = {"allow_reserved": True} if encoding.get("allowReserved") is True else {}
-            return _delimited(encoding) | reserved | self._nested(encoding, at)
+            return _delimited(encoding, at) | reserved | self._nested(encoding, at)
         content = encoding.get("contentType")
         if isinstance(content, str) and _is_json(content):
             return {"content": content}
@@ -582,7 +590,7 @@ class Binder:
             and media_type == "multipart/form-data"
             and not self._spec.declared_version.startswith("3.0")  # where it is for urlencoded bodies only
         ):
-            return _delimited(encoding) | self._nested(encoding, at)
+            return _delimited(encoding, at) | self._nested(encoding, at)
         if media and "*" not in media:
             options["content"] = media
         elif not options and (self._structured(item) or (item is not shape and item.type == "array")):
@@ -642,9 +650,11 @@ def _is_xml(media_type: str) -> bool:
     return base in ("application/xml", "text/xml") or base.endswith("+xml")
 
 
-def _delimited(encoding: Mapping[str, Any]) -> dict[str, Any]:
+def _delimited(encoding: Mapping[str, Any], at: str) -> dict[str, Any]:
     """Return the options for an Encoding Object that says a style."""
     style = encoding.get("style", "form")
+    if style not in _STYLES["query"]:
+        raise Defect(f"{at}/style", f"{json.dumps(style)[:60]} is no style of a form's field")
     style = _DELIMITED.get(encoding.get("x-collection-format", ""), style)
     options: dict[str, Any] = {} if style == "form" else {"style": str(style)}
     return options if encoding.get("explode", style == "form") is True else {**options, "explode": False}

@@ -30,6 +30,8 @@ _NAME = re.compile(f"[{_START}][{_START}0-9.\u00b7\u0300-\u036f\u203f\u2040-]*")
 _RESERVED = {"xml": "http://www.w3.org/XML/1998/namespace"}
 """The prefix that needs no declaration."""
 
+_XMLNS = "http://www.w3.org/2000/xmlns/"
+
 _DEPTH = 20
 _NODES = 400
 """What a reviewer can still read."""
@@ -192,6 +194,8 @@ class XmlNodes:
         for pointer in pointers:
             for name, found in self.properties(pointer).items():
                 sites.setdefault(name, []).extend(found)
+        if "" in sites:
+            raise Unclear("a property without a name")
         inner = {**scope, **declared}
         inside = []
         for name, found in sites.items():
@@ -204,6 +208,11 @@ class XmlNodes:
             for prefix, uri in attribute.xmlns:  # is declared on the element that has the attribute
                 if declared.setdefault(prefix, uri) != uri:
                     raise Unclear(f"the prefix {prefix!r} stands for two namespaces")
+        known = {**scope, **declared}
+        pairs = [a.name.split(":") for a in _attributes(inside)] if node.kind == "element" else []
+        named = [(known[pair[0]], pair[1]) for pair in pairs if len(pair) == 2]
+        if len(named) != len(set(named)):
+            raise Unclear("two attributes of one name in one namespace")
         return replace(node, inside=tuple(inside), xmlns=tuple(sorted(declared.items())))
 
     def _qualified(
@@ -213,8 +222,15 @@ class XmlNodes:
         prefix, uri = said.get("prefix") or "", said.get("namespace") or ""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise Unclear(f"{name!r} is no name")
-        if not isinstance(uri, str) or not uri.isprintable():
+        if (
+            not isinstance(uri, str)
+            or not uri.isprintable()
+            or uri == _XMLNS
+            or (not prefix and uri == _RESERVED["xml"])
+        ):
             raise Unclear("a namespace that is none")
+        if attribute and not prefix and name == "xmlns":
+            raise Unclear("an attribute that would be a declaration")
         if not prefix:
             if uri and attribute:
                 raise Unclear("an attribute in a namespace, without a prefix")

@@ -375,7 +375,10 @@ def document(say: Say, version: str) -> dict[str, Any]:
                     "header.enum", "header", "X-Kind", required=True,
                     schema={"enum": [say("header.enum.value", "x"), "y"]},
                 ),
-                parameter("cookie", "cookie", "crumb"),
+                parameter(
+                    "cookie", "cookie", "crumb",
+                    **({"style": say("cookie.style", "cookie")} if version.startswith("3.2") else {}),
+                ),
                 parameter(
                     "accept", "header", "Accept", schema={"type": "string", "default": say("accept.value", "a/b")}
                 ),
@@ -477,6 +480,10 @@ def document(say: Say, version: str) -> dict[str, Any]:
             ),
         },
     }
+    if version.startswith("3.2"):
+        media = {say("querystring.media", "application/x-www-form-urlencoded"): {"schema": schema(say, "querystring")}}
+        asked = parameter("querystring.name", "querystring", "all", content=media, required=True)
+        more["/asked"] = {"get": operation("asked", parameters=[asked])}
     named: list[tuple[str, Any]] = []
     if not version.startswith("3.0"):
         target = say("anchored", "Anchored")
@@ -497,6 +504,7 @@ def document(say: Say, version: str) -> dict[str, Any]:
         }
     return {
         "openapi": version,
+        **({"$self": say("$self", "https://docs.test/openapi.json")} if version.startswith("3.2") else {}),
         "info": {
             "title": say("title", "Hostile"),
             "version": say("version", "1"),
@@ -798,7 +806,7 @@ MARKERS = {
     "Path": "style explode content null nested",
     "Query": "style explode allow_reserved content null nested",
     "Header": "style explode content null nested",
-    "Cookie": "explode content null",
+    "Cookie": "style explode content null",
     "Json": "null",
     "JsonRest": "null",
     "JsonLines": "null",
