@@ -98,7 +98,7 @@ class Access:
         if stated is None:
             return "", []
         try:
-            server = Server.model_validate(stated)
+            server = Server.model_validate(_texts(stated))
         except ValidationError as error:
             where = "/".join(str(p) for p in error.errors()[0]["loc"])
             self.problems.append(
@@ -333,6 +333,25 @@ class Access:
             for variable in self.credentials[name].variables:
                 found.setdefault(variable.name, replace(variable, required=variable.required and name in required))
         return tuple(found[n] for n in sorted(found))
+
+
+def _texts(server: Any) -> Any:
+    """Return a Server Object whose variables have texts: a port of YAML without quotes is a number."""
+    variables = server.get("variables") if isinstance(server, dict) else None
+    if not isinstance(variables, dict):
+        return server
+
+    def text(value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    mended = {}
+    for name, variable in variables.items():
+        mended[name] = variable
+        if isinstance(variable, dict):
+            mended[name] = {k: text(v) for k, v in variable.items()}
+            if isinstance(variable.get("enum"), list):
+                mended[name]["enum"] = [text(v) for v in variable["enum"]]
+    return {**server, "variables": mended}
 
 
 def _private(url: str | None) -> str:

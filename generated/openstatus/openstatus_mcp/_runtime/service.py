@@ -275,7 +275,8 @@ class Service:
         for key, upstream in self.servers.items():
             where = "the API" if key == "" else f"the API's server {key}"
             if upstream.env:
-                yield upstream.env, f"base URL of {where} (default {upstream.url})"
+                default = f"default {upstream.url}" if upstream.url else "required"
+                yield upstream.env, f"base URL of {where} ({default})"
             for variable in upstream.variables:
                 if variable.env:
                     choice = f", one of {', '.join(variable.enum)}" if variable.enum else ""

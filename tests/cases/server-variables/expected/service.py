@@ -19,7 +19,7 @@ SERVICE = Service(
             env="SERVER_VARIABLES_BASE_URL",
             variables=(
                 Variable("host", "localhost", env="SERVER_VARIABLES_HOST", enum=()),
-                Variable("port", "8443", env="SERVER_VARIABLES_PORT", enum=()),
+                Variable("port", "8443", env="SERVER_VARIABLES_PORT", enum=("8443", "443")),
                 Variable("version", "v2", env="SERVER_VARIABLES_VERSION", enum=("v1", "v2")),
             ),
         ),
