@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +76,8 @@ def _alternatives(schemas: Schemas, union: Shape, names: Mapping[Key, str]) -> s
     """Return the union of the types of a union's members; their literals become one."""
     kinds: list[str] = []
     values: list[Any] = []
-    nullable = False
-    for member in union.members:
+    members, nullable = _leaves(schemas, union, names)
+    for member in members:
         shape = schemas.shape(member) if isinstance(member, Place) else member
         nullable = nullable or shape.nullable
         if shape.enum is not None and _literal(shape.enum):
@@ -90,6 +90,21 @@ def _alternatives(schemas: Schemas, union: Shape, names: Mapping[Key, str]) -> s
         return "Any"
     parts = ([_literal(values)] if values else []) + kinds
     return _or_none(" | ".join(parts) or "None", nullable)
+
+
+def _leaves(schemas: Schemas, union: Shape, names: Mapping[Key, str]) -> tuple[list[Place | Shape], bool]:
+    """Return the members of a union and of the nameless unions among them, and whether one of those admits null."""
+    found: list[Place | Shape] = []
+    nullable = False
+    for member in union.members:
+        shape = schemas.shape(member) if isinstance(member, Place) else member
+        if shape.type == "union" and not (isinstance(member, Place) and member.key in names):
+            inner, null = _leaves(schemas, shape, names)
+            found += inner
+            nullable = nullable or null or shape.nullable
+        else:
+            found.append(member)
+    return found, nullable
 
 
 def _literal(values: Iterable[Any]) -> str:
@@ -171,17 +186,25 @@ def _typed(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> 
     if shape.type == "union":
         members: list[dict[str, Any]] = []
         values: list[Any] = []
+        nullable = shape.nullable
         for member in shape.members:
             one = _typed(schemas, member, names)
-            if set(one) == {"enum"}:
-                values += [v for v in one["enum"] if repr(v) not in map(repr, values)]
-                continue
-            members += [p for p in (one["anyOf"] if set(one) == {"anyOf"} else [one]) if p not in members]
+            for part in one["anyOf"] if set(one) == {"anyOf"} else [one]:
+                kinds = part.get("type")
+                nullable = nullable or kinds == "null" or (isinstance(kinds, list) and "null" in kinds)
+                nullable = nullable or None in part.get("enum", ())
+                if set(part) == {"enum"}:
+                    values += [v for v in part["enum"] if v is not None and repr(v) not in map(repr, values)]
+                elif kinds != "null":
+                    plain = {**part, "type": kinds[0]} if isinstance(kinds, list) else part
+                    members += [plain] if plain not in members else []
         if values:
             members.insert(0, {"enum": values})
         if {} in members:
             return {}
-        return _with_null(members[0] if len(members) == 1 else {"anyOf": members}, shape.nullable)
+        if not members:
+            return {"type": "null"}
+        return _with_null(members[0] if len(members) == 1 else {"anyOf": members}, nullable)
     if shape.enum is not None and _literal(shape.enum):
         return {"enum": [*shape.enum, None] if shape.nullable else list(shape.enum)}
     if shape.type == "array":
@@ -240,6 +263,22 @@ _PYDANTIC = {"ConfigDict", "Field", "RootModel"}
 _BUILTINS = {"bool", "dict", "float", "int", "list", "str"}
 
 
+def _quoted(annotation: ast.expr) -> Iterator[str]:
+    """Yield the texts of an annotation that stand for types: none of a Literal, none of a call's arguments."""
+    if isinstance(annotation, ast.Constant):
+        if isinstance(annotation.value, str):
+            yield annotation.value
+    elif isinstance(annotation, ast.Subscript):
+        if not (isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal"):
+            yield from _quoted(annotation.slice)
+    elif isinstance(annotation, ast.BinOp):
+        yield from _quoted(annotation.left)
+        yield from _quoted(annotation.right)
+    elif isinstance(annotation, ast.Tuple | ast.List):
+        for inner in annotation.elts:
+            yield from _quoted(inner)
+
+
 def _checked(source: str, wanted: set[str]) -> dict[str, ModelClass]:
     """Split generated source into its classes; anything but the wanted declarations is an error of ours."""
     tree = ast.parse(source)
@@ -249,11 +288,8 @@ def _checked(source: str, wanted: set[str]) -> dict[str, ModelClass]:
         if not isinstance(statement, ast.ClassDef) or statement.name == _ROOT:
             continue
         uses = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-        uses |= {
-            n.value
-            for n in ast.walk(statement)
-            if isinstance(n, ast.Constant) and isinstance(n.value, str) and n.value in wanted
-        }
+        said = [n.annotation for n in ast.walk(statement) if isinstance(n, ast.AnnAssign)]
+        uses |= {name for annotation in (*statement.bases, *said) for name in _quoted(annotation)}
         _assert_declares(statement)
         text = b"\n".join(lines[statement.lineno - 1 : statement.end_lineno]).decode()
         found[statement.name] = ModelClass(

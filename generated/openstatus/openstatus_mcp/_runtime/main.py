@@ -236,7 +236,6 @@ def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -
     server = ToolServer(
         settings, entries, tools.hidden, tools.places, options.timeout, options.result_limit, entries.pages()
     ).server()
-    sys.setrecursionlimit(4_000)  # pydantic builds the models of a query language (Elasticsearch's) 2,000 calls deep
     gc.freeze()
     gc.set_threshold(50_000)
     gc.enable()

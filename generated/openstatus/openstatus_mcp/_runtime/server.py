@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -32,6 +33,8 @@ _BETWEEN_ENTRIES = b"\n},\n{\n"
 
 def load_tool(package: str, place: str) -> type[Tool]:
     """The class at `module:class` below the package's `tools`."""
+    # Pydantic builds the models of a query language (Elasticsearch's) 2,000 calls deep.
+    sys.setrecursionlimit(max(4_000, sys.getrecursionlimit()))
     module, _, name = place.partition(":")
     return cast(type[Tool], getattr(importlib.import_module(f"{package}.tools.{module}"), name))
 
