@@ -228,6 +228,8 @@ class Upstream:
 
     key: str
     url: str
+    env: str
+    """The variable that replaces it as a whole."""
     source: str
 
     @property
@@ -325,6 +327,12 @@ class Plan:
     @property
     def environment_names(self) -> list[str]:
         return [v.name for v in self.setup_variables]
+
+    @property
+    def trial_environment(self) -> dict[str, str]:
+        """Variables with which the server starts and reaches nothing."""
+        urls = {u.env for u in self.upstreams}
+        return {name: "http://127.0.0.1:9" if name in urls else "x" for name in self.environment_names}
 
     @property
     def readings(self) -> tuple[str, ...]:

@@ -185,9 +185,12 @@ def _examples(plan: Plan) -> Iterator[tuple[str, Any]]:
     """Yield arguments for the tools for which some can be made."""
     for tool in plan.tools:
         try:
-            yield tool.name, _example(tool.input_schema, tool.input_schema)
+            example = _example(tool.input_schema, tool.input_schema)
         except _NoExample:
             continue
+        segments = [example[a.key] for a in tool.arguments if a.place == "path"]
+        if all(v or v in (0, False) for v in segments):  # what is empty cannot be part of a path
+            yield tool.name, example
 
 
 _TEXTS = {

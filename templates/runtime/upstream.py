@@ -129,6 +129,8 @@ class Client:
                 f"{operation.name} needs a credential that this server was started without; ask the operator to "
                 f"{self._settings.missing(requirements)} in the server's environment and to start it again"
             )
+        if why := self._settings.unusable.get(operation.server):
+            raise Unanswered(f"{operation.name} cannot be sent: {why}; that is for the operator of this server to do")
         base = self._settings.servers[operation.server]
         deadline = anyio.current_time() + self._timeout
         for renewed in (False, True):

@@ -347,6 +347,8 @@ class Settings:
     service: Service
     values: Mapping[str, str]
     servers: Mapping[str, BaseUrl]
+    unusable: Mapping[str, str]
+    """Why a server that only some operations use has no URL."""
     mask: Mask
 
     @classmethod
@@ -370,11 +372,17 @@ class Settings:
                     values[name] = value
             _check(scheme, values)
             secrets += scheme.secrets(values)
-        servers = {
-            key: _base_url(_url_of(key, upstream, environ, base_url), upstream, insecure_http)
-            for key, upstream in service.servers.items()
-        }
-        return cls(service, values, servers, Mask(secrets))
+        servers: dict[str, BaseUrl] = {}
+        unusable: dict[str, str] = {}
+        for key, upstream in service.servers.items():
+            try:
+                servers[key] = _base_url(_url_of(key, upstream, environ, base_url), upstream, insecure_http)
+            except ConfigurationError as error:
+                # A server of few operations costs their calls, unless somebody meant to set it.
+                if key == "" or any(environ.get(name) for name in (upstream.env, *(v.env for v in upstream.variables))):
+                    raise
+                unusable[key] = str(error)
+        return cls(service, values, servers, unusable, Mask(secrets))
 
     def way(self, scheme: Scheme) -> Names | None:
         """The variables that a scheme's credential is made from; None if none of its ways is complete."""

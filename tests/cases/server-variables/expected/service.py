@@ -23,9 +23,15 @@ SERVICE = Service(
                 Variable("version", "v2", env="SERVER_VARIABLES_VERSION", enum=("v1", "v2")),
             ),
         ),
+        "agent": Upstream(
+            "https://{agent}",
+            env="SERVER_VARIABLES_BASE_URL_AGENT",
+            variables=(Variable("agent", "{your-agent}", env="SERVER_VARIABLES_AGENT", enum=()),),
+        ),
         "downloads_things_test": Upstream(
             "https://downloads.things.test", env="SERVER_VARIABLES_BASE_URL_DOWNLOADS_THINGS_TEST"
         ),
+        "plain_things_test": Upstream("http://plain.things.test", env="SERVER_VARIABLES_BASE_URL_PLAIN_THINGS_TEST"),
         "uploads_things_test_api": Upstream(
             "https://uploads.things.test/api", env="SERVER_VARIABLES_BASE_URL_UPLOADS_THINGS_TEST_API"
         ),

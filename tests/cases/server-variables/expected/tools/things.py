@@ -23,6 +23,28 @@ class ListAgain(Tool):
     )
 
 
+class ListAgents(Tool):
+    """List agents (GET /agents)."""
+
+    OPERATION: ClassVar = Operation(
+        "list_agents",
+        "GET",
+        "/agents",
+        server="agent",
+    )
+
+
+class ListPlain(Tool):
+    """List plain (GET /plain)."""
+
+    OPERATION: ClassVar = Operation(
+        "list_plain",
+        "GET",
+        "/plain",
+        server="plain_things_test",
+    )
+
+
 class ListThings(Tool):
     """List things (GET /things)."""
 
