@@ -230,6 +230,8 @@ class Upstream:
     url: str
     env: str
     """The variable that replaces it as a whole."""
+    parts: tuple[str, ...]
+    """The variables that fill in parts of it."""
     source: str
 
     @property
@@ -331,7 +333,9 @@ class Plan:
     @property
     def trial_environment(self) -> dict[str, str]:
         """Variables with which the server starts and reaches nothing."""
-        urls = {u.env for u in self.upstreams}
+        parts = {name for u in self.upstreams for name in u.parts}
+        urls = {n for n in self.environment_names if n.endswith("_URL") and n not in parts}
+        urls |= {u.env for u in self.upstreams}
         return {name: "http://127.0.0.1:9" if name in urls else "x" for name in self.environment_names}
 
     @property

@@ -80,7 +80,9 @@ class Access:
                 f"Variable({v.name!r}, {v.default!r}, env={e!r}, enum={v.choices!r})" for e, v in variables
             )
             parts.append(f"variables=({inner},)")
-        self.upstreams[key] = Upstream(key, url, env, f"Upstream({', '.join([repr(url), *parts])})")
+        self.upstreams[key] = Upstream(
+            key, url, env, tuple(e for e, _ in variables), f"Upstream({', '.join([repr(url), *parts])})"
+        )
         what = "The base URL of the API" if not key else f"The base URL that replaces {url}"
         self._variables[env] = Variable(env, what + ".", required=not url, default=url if "{" not in url else "")
         for name, variable in variables:

@@ -1094,14 +1094,15 @@ def output_problems(folder: Path) -> Iterator[str]:
 def fixed_problems(name: str, text: str, package: str) -> Iterator[str]:
     """Yield how a module that no text of the document belongs in differs from its template."""
     source = next((templates() / "server").rglob(f"{name}.j2")).read_text(encoding="utf-8")
-    wanted = ast.parse(source.replace("{{ plan.package }}", package).replace("{{ plan.environment_names }}", "[]"))
+    wanted = ast.parse(source.replace("{{ plan.package }}", package).replace("{{ plan.trial_environment }}", "{}"))
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.comprehension) and isinstance(node.iter, ast.List):
-            for item in node.iter.elts:
-                if not (isinstance(item, ast.Constant) and re.fullmatch(r"[A-Z][A-Z0-9_]*", str(item.value))):
-                    yield f"an environment variable {ast.unparse(item)[:80]}"
-            node.iter.elts = []
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ENVIRONMENT":
+            environment = ast.literal_eval(node.value)
+            for key, value in environment.items():
+                if not re.fullmatch(r"[A-Z][A-Z0-9_]*", key) or value not in ("x", "http://127.0.0.1:9"):
+                    yield f"an environment variable {key[:80]!r}: {value[:80]!r}"
+            node.value = ast.Dict(keys=[], values=[])
     comments = [t.string for t in tokenize.tokenize(io.BytesIO(text.encode()).readline) if t.type == tokenize.COMMENT]
     if len(comments) != 1 or not HEADER.fullmatch(comments[0]):
         yield f"comments: {comments}"
