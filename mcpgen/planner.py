@@ -751,7 +751,9 @@ class _PlaceNames:
     def _part(self, pointer: str, longer: bool) -> str:
         file, _, fragment = pointer.partition("#")
         tokens = [t.replace("~1", "/").replace("~0", "~") for t in fragment.split("/")[1:]]
-        operation = next((p for p in self._classes if pointer.startswith(p + "/")), "")
+        way = pointer.split("/")
+        above = ("/".join(way[:end]) for end in range(1, len(way)))
+        operation = next((p for p in above if p in self._classes), "")
         if operation:
             at = len(operation.partition("#")[2].split("/")) - 1
             base = self._classes[operation] + (pascal(tokens[at - 1]) if longer else "")

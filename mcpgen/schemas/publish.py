@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from .shapes import Key, Place, Schemas, Shape, fits, is_number, same
@@ -220,6 +221,7 @@ def _ordered(properties: Mapping[str, Place], required: frozenset[str]) -> list[
     return sorted(properties.items(), key=lambda item: (item[0] not in required, item[0]))
 
 
+@lru_cache(maxsize=100_000)  # a component's words stand wherever it is used
 def clean(text: str, limit: int = 1000) -> str:
     """Return text of the document as one the model may read: no control or direction characters, no comments."""
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
