@@ -482,8 +482,9 @@ class Binder:
             self._notes.append(Problem(message, at))
         if isinstance(shape.extra, Place):
             self._notes.append(Problem("the form admits further fields, which no argument takes", at))
-        unknown = {n: self._schemas.anything(f"{at}/schema/properties/{escape(n)}") for n in shape.required}
-        return replace(shape, properties={**{n: unknown[n] for n in sorted(unknown)}, **shape.properties})
+        missing = sorted(shape.required - shape.properties.keys())
+        unknown = {n: self._schemas.anything(f"{at}/schema/properties/{escape(n)}") for n in missing}
+        return replace(shape, properties={**unknown, **shape.properties})
 
     def _form_body(self, shape: Shape, media: Mapping[str, Any], at: str, *, multipart: str = "") -> list[Draft]:
         """Return the fields of a form; `multipart` is the media type of one that is."""
