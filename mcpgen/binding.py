@@ -414,14 +414,19 @@ class Binder:
         return ""
 
     def _properties(self, shape: Shape, wrapper: tuple[str, ...]) -> list[Draft]:
+        drafts = self._fields("Json", shape, *wrapper)
+        if isinstance(shape.extra, Place):
+            drafts.append(self._extra(shape, _call("JsonRest", *wrapper)))
+        return drafts
+
+    def _fields(self, marker: str, shape: Shape, *above: str) -> list[Draft]:
+        """Return an argument for each property of an object, bound by `marker` to its name below `above`."""
         drafts = []
         for name, place in shape.properties.items():
             inner = self._schemas.shape(place)
             required = name in shape.required
             options = {"null": True} if inner.nullable and not required else {}
-            drafts.append(Draft("body", name, _call("Json", *wrapper, name, **options), place, required, inner))
-        if isinstance(shape.extra, Place):
-            drafts.append(self._extra(shape, _call("JsonRest", *wrapper)))
+            drafts.append(Draft("body", name, _call(marker, *above, name, **options), place, required, inner))
         return drafts
 
     def _extra(self, shape: Shape, marker: str) -> Draft:
@@ -452,13 +457,7 @@ class Binder:
         if not self._opens(shape, asked):
             site = site if site.description else site._replace(description="The request body.")
             return [Draft("body", "body", _call("Xml"), site, asked, shape)]
-        drafts = []
-        for name, place in shape.properties.items():
-            inner = self._schemas.shape(place)
-            required = name in shape.required
-            options = {"null": True} if inner.nullable and not required else {}
-            drafts.append(Draft("body", name, _call("Xml", name, **options), place, required, inner))
-        return drafts
+        return self._fields("Xml", shape)
 
     def _lines_body(self, site: Place, shape: Shape, media: Any, at: str, base: str, asked: bool) -> Draft | None:
         """Return the list whose items are the lines of a body; None for a body that is no list, or of no such type."""
