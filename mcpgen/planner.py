@@ -17,6 +17,8 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic_core import to_json
+
 from . import schemas as sch
 from .annotations import annotate, looks_like_a_read
 from .binding import Binder, Body, Draft, plain_path
@@ -26,7 +28,7 @@ from .names import argument_key, ascii_of, field_name, pascal, settle, slug, sna
 from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool
 from .problems import Problem, Rejected
 from .schemas import Defect, Key, Place, Schemas, clean
-from .spec import RawOperation, Spec, Unresolved
+from .spec import RawOperation, Spec, Unresolved, uncollected
 from .upstream import Access
 
 __all__ = ["plan"]
@@ -72,7 +74,8 @@ def plan(
     with every mistake of the configuration, with the defects of operations that it names, or with all defects when it
     says `strict = true`.
     """
-    made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
+    with uncollected():
+        made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
     return replace(made, corrections=corrections)
 
 
@@ -93,6 +96,7 @@ class _Planner:
         self._spec, self._config, self._progress = spec, config, progress
         self._document = re.sub(r"[^\w./+ -]|--+", "_", document)  # stands in comments of every kind
         self._schemas = Schemas(spec)
+        self._publisher = sch.Publisher(self._schemas)
         self._name = config.name or _server_name(str(self._info.get("title") or spec.path.stem))
         self._title = config.title or clean(str(self._info.get("title") or self._name), 100).replace("\n", " ")
         self._prefix = config.env_prefix or self._name.replace("-", "_").upper()
@@ -355,6 +359,7 @@ class _Planner:
         )
         self._arguments = {p: self._settle_arguments(s) for p, s in by_place.items()}
         self._model_names = self._name_models(by_place, classes)
+        self._classes = sch.model_classes(self._schemas, self._model_names)
         tools = []
         for index, (place, sketch) in enumerate(sorted(by_place.items()), 1):
             self._progress(f"writing tool {index} of {len(by_place)}")
@@ -464,7 +469,7 @@ class _Planner:
 
         try:
             schema = assemble({k: self._published(d, None, budget) for k, d in ordered})
-            if len(json.dumps(schema, ensure_ascii=False)) <= budget:
+            if _size(schema) <= budget:
                 return schema
         except sch.TooLarge:
             pass
@@ -474,7 +479,7 @@ class _Planner:
         if not defined:
             return schema
         schema["$defs"] = defined
-        size = len(json.dumps(schema, ensure_ascii=False))
+        size = _size(schema)
         deep = sorted(k for k, d in ordered if not d.required and d.shape.type in ("object", "array", "union"))
         hint = f"raise [limits] schema_bytes, or hide = [{', '.join(repr(k) for k in deep[:4])}] under [tools.…]"
         cut = f", the deepest {bare} of them with their required properties only" if bare else ""
@@ -510,14 +515,14 @@ class _Planner:
     def _definition(self, key: Key, *, bare: bool) -> tuple[dict[str, Any], int]:
         """Return an entry of `$defs` and its size in bytes; the tools of a document share them."""
         if (key, bare) not in self._definitions:
-            definition = sch.define(self._schemas, key, self._model_names, bare=bare)
-            self._definitions[key, bare] = (definition, len(json.dumps(definition, ensure_ascii=False)))
+            definition = self._publisher.define(key, self._model_names, bare=bare)
+            self._definitions[key, bare] = (definition, _size(definition))
         return self._definitions[key, bare]
 
     def _published(self, draft: Draft, names: Mapping[Key, str] | None, room: int) -> dict[str, Any]:
         if draft.schema is not None:
             return draft.schema
-        return sch.publish(self._schemas, draft.site if draft.site.key else draft.shape, names, room=room)
+        return self._publisher.publish(draft.site if draft.site.key else draft.shape, names, room=room)
 
     def _argument(self, key: str, field: str, draft: Draft, schema: dict[str, Any]) -> Argument:
         where = draft.site if draft.site.key else draft.shape
@@ -569,7 +574,7 @@ class _Planner:
             for key in self._schemas.reachable(direct, typed_only=True):
                 if model := self._model_names.get(key):
                     homes[model] = "shared" if homes.get(model, name) != name else name
-        classes = sch.model_classes(self._schemas, {k: n for k, n in self._model_names.items() if n in homes})
+        classes = self._classes()
         about = {_module(t): (t, self._tags.get(t, "")) for t in sorted({*self._tags, *self._area_names}, reverse=True)}
         areas = []
         for name, members in sorted(groups.items()):
@@ -613,6 +618,14 @@ class _Planner:
             else f"Objects that the {home} tools take."
         )
         return Models(home, docstring(about), tuple(imports), tuple(m.source for m in members))
+
+
+def _size(schema: dict[str, Any]) -> int:
+    """Return the bytes of a schema as the wire has it."""
+    try:
+        return len(to_json(schema))
+    except ValueError:  # half a surrogate pair
+        return len(json.dumps(schema, separators=(",", ":")))
 
 
 def _place(problem: Problem) -> str:
@@ -726,8 +739,9 @@ def _description(node: Mapping[str, Any], title: str, raw: RawOperation) -> str:
 def docstring(text: str) -> str:
     """Return text of the document as the source of a docstring, in which it can only be text."""
     safe = re.sub(r'"""|"\Z', lambda m: '\\"' * len(m[0]), text.replace("\\", "\\\\"))
-    safe = "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in safe)
-    lines = safe.split("\n")
+    lines = [
+        s if s.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in s) for s in safe.split("\n")
+    ]
     body = "\n".join([lines[0], *(f"    {line}" if line else "" for line in lines[1:])])
     return f'"""{body}{chr(10) + "    " if len(lines) > 1 else ""}"""'
 

@@ -563,6 +563,7 @@ ORDER = [
         "plan",
         "schemas.shapes",
         "schemas.publish",
+        "schemas.generator",
         "schemas.models",
         "schemas",
     ),

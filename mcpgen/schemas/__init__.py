@@ -1,7 +1,7 @@
 """JSON Schemas of the document → shapes → the schema that the model sees, and the Python types that check it."""
 
 from .models import ModelClass, constraints, model_classes, type_expression
-from .publish import TooLarge, clean, define, publish
+from .publish import Publisher, TooLarge, clean
 from .shapes import Contradiction, Defect, Key, Place, Schemas, Shape, checkable_pattern, pattern_matches
 
 __all__ = [
@@ -10,15 +10,14 @@ __all__ = [
     "Key",
     "ModelClass",
     "Place",
+    "Publisher",
     "Schemas",
     "Shape",
     "TooLarge",
     "checkable_pattern",
     "clean",
     "constraints",
-    "define",
     "model_classes",
     "pattern_matches",
-    "publish",
     "type_expression",
 ]

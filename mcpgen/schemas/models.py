@@ -1,6 +1,6 @@
 """Turns shapes into Python types: an expression for an argument, a class for a nested object.
 
-The classes come from one call of datamodel-code-generator, which is imported here only. It gets schemas in which
+The classes come from one call of datamodel-code-generator. It gets schemas in which
 everything that it would have to invent a name for has one already, and what it wrote is checked to be exactly the
 classes that were asked for, made of declarations: that is the guarantee for the names, and that no text of the
 document became code.
@@ -9,13 +9,12 @@ document became code.
 from __future__ import annotations
 
 import ast
-import json
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..names import field_name, settle
+from .generator import ROOT, begin
 from .publish import clean
 from .shapes import Key, Place, Schemas, Shape, checkable_pattern
 
@@ -46,10 +45,9 @@ class ModelClass:
 
 def type_expression(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> str:
     """Return the Python type of what `place` admits; `names` are the class names of the keys that have one."""
+    shape = schemas.at(place.key) if isinstance(place, Place) else place
     if isinstance(place, Place) and place.key in names:
-        shape = schemas.shape(place)
         return names[place.key] + (" | None" if shape.nullable else "")
-    shape = schemas.shape(place) if isinstance(place, Place) else place
     return _or_none(_expression(schemas, shape, names), shape.nullable)
 
 
@@ -131,20 +129,21 @@ def constraints(shape: Shape) -> dict[str, Any]:
 # -- classes ------------------------------
 
 
-def model_classes(schemas: Schemas, names: Mapping[Key, str]) -> dict[str, ModelClass]:
-    """Return a class for every key of `names`, by class name.
+def model_classes(schemas: Schemas, names: Mapping[Key, str]) -> Callable[[], dict[str, ModelClass]]:
+    """Start to write a class for every key of `names`; return what waits for them, and gives them by class name.
 
     The classes derive from `Model`; their fields are called as `names.field_name` says and carry the wire name as
     alias. Nothing is imported and nothing is run when `names` is empty.
     """
     if not names:
-        return {}
+        return dict
     definitions = {}
     aliases: dict[str, str] = {}
     for key, name in sorted(names.items(), key=lambda item: item[1]):
         definitions[name], fields = _definition(schemas, schemas.at(key), names)
         aliases.update({f"{name}.{wire}": python for wire, python in fields.items() if wire != python})
-    return _checked(_generate(definitions, aliases), set(names.values()))
+    written = begin(definitions, aliases)
+    return lambda: _checked(written(), set(names.values()))
 
 
 def _definition(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -155,7 +154,7 @@ def _definition(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> tup
     for wire, place in shape.properties.items():
         property_ = _property(schemas, place, names)
         if schemas.at(place.key).nullable and wire not in shape.required:
-            property_["x-null"] = True
+            property_ = {**_without_null(property_), "x-null": True}  # what may be left out is `| None` as it is
         properties[wire] = property_
     taken = {*names.values(), *_TYPING, *_PYDANTIC, "BaseModel", "Model"}
     fields = settle({w: field_name(w, taken) for w in properties}, lambda w: ())
@@ -216,6 +215,14 @@ def _typed(schemas: Schemas, place: Place | Shape, names: Mapping[Key, str]) -> 
     return _with_null({"type": shape.type} if shape.type else {}, shape.nullable)
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(schema.get("type"), list):
+        return {**schema, "type": schema["type"][0]}
+    members = [m for m in schema.get("anyOf", ()) if m != {"type": "null"}]
+    rest = {k: v for k, v in schema.items() if k != "anyOf"}
+    return {**members[0], **rest} if len(members) == 1 else {**rest, "anyOf": members} if members else schema
+
+
 def _with_null(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:
     if not nullable or not schema:
         return schema
@@ -225,38 +232,6 @@ def _with_null(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:
         return {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     return {"anyOf": [schema, {"type": "null"}]}
 
-
-def _generate(definitions: Mapping[str, Any], aliases: dict[str, str]) -> str:
-    from datamodel_code_generator import InputFileType, LiteralType, PythonVersion, generate  # 0.3 s that a build
-    from datamodel_code_generator.enums import DataModelType  # without nested objects does not pay
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = generate(
-            json.dumps({"$defs": definitions}),
-            input_file_type=InputFileType.JsonSchema,
-            output_model_type=DataModelType.PydanticV2BaseModel,
-            class_name=_ROOT,
-            base_class="runtime.Model",
-            target_python_version=PythonVersion.PY_311,
-            aliases=aliases,
-            enum_field_as_literal=LiteralType.All,
-            use_annotated=True,
-            field_constraints=True,
-            use_standard_collections=True,
-            use_union_operator=True,
-            field_extra_keys={"x-null"},
-            treat_dot_as_module=False,
-            disable_timestamp=True,
-            formatters=[],
-        )
-    if not isinstance(result, str):
-        raise AssertionError("datamodel-code-generator split one document into several modules")
-    return result
-
-
-_ROOT = "DocumentRoot"
-"""The class that datamodel-code-generator makes of the root around the `$defs`; dropped."""
 
 _TYPING = {"Annotated", "Any", "Literal", "Union"}
 _PYDANTIC = {"ConfigDict", "Field", "RootModel"}
@@ -285,12 +260,13 @@ def _checked(source: str, wanted: set[str]) -> dict[str, ModelClass]:
     lines = source.encode().split(b"\n")
     found: dict[str, ModelClass] = {}
     for statement in tree.body:
-        if not isinstance(statement, ast.ClassDef) or statement.name == _ROOT:
+        if not isinstance(statement, ast.ClassDef) or statement.name == ROOT:
             continue
-        uses = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-        said = [n.annotation for n in ast.walk(statement) if isinstance(n, ast.AnnAssign)]
+        nodes = list(ast.walk(statement))
+        uses = {n.id for n in nodes if isinstance(n, ast.Name)}
+        said = [n.annotation for n in nodes if isinstance(n, ast.AnnAssign)]
         uses |= {name for annotation in (*statement.bases, *said) for name in _quoted(annotation)}
-        _assert_declares(statement)
+        _assert_declares(statement, nodes)
         text = b"\n".join(lines[statement.lineno - 1 : statement.end_lineno]).decode()
         found[statement.name] = ModelClass(
             statement.name, text, frozenset(uses & (wanted | _TYPING | _PYDANTIC | {"Model"}))
@@ -301,12 +277,12 @@ def _checked(source: str, wanted: set[str]) -> dict[str, ModelClass]:
     return found
 
 
-def _assert_declares(class_: ast.ClassDef) -> None:
+def _assert_declares(class_: ast.ClassDef, nodes: list[ast.AST]) -> None:
     """Hold that a class is made of annotated fields and a model_config, and calls nothing but Field and ConfigDict."""
     for statement in class_.body:
         if not isinstance(statement, ast.AnnAssign | ast.Assign | ast.Pass):
             raise AssertionError(f"{class_.name}: unexpected {type(statement).__name__} in generated code")
-    for node in ast.walk(class_):
+    for node in nodes:
         if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _PYDANTIC):
             raise AssertionError(f"{class_.name}: unexpected call in generated code")
         if isinstance(node, ast.Attribute | ast.Lambda | ast.Await | ast.JoinedStr):

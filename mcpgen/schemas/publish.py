@@ -15,54 +15,57 @@ from typing import Any
 
 from .shapes import Key, Place, Schemas, Shape, fits, is_number, same
 
-__all__ = ["TooLarge", "clean", "define", "publish"]
+__all__ = ["Publisher", "TooLarge", "clean"]
 
 
 class TooLarge(Exception):
     """An inlined schema passed its bound: references multiply."""
 
 
-def publish(
-    schemas: Schemas, place: Place | Shape, names: Mapping[Key, str] | None = None, *, room: int = 0
-) -> dict[str, Any]:
-    """Return the schema of `place` as the model sees it.
+class Publisher:
+    """Writes the published schemas of one document; what stands in several places is written once."""
 
-    Without `names` every reference is inlined and recursion is cut; with `names`, which says of the keys of `$defs`
-    what they are called, those keys stay references. Errors: `Defect`, and `TooLarge` when the result is sure to be
-    larger than `room` bytes (0: no bound).
-    """
-    return _Publisher(schemas, names, room).of(place)
-
-
-def define(schemas: Schemas, key: Key, names: Mapping[Key, str], *, bare: bool = False) -> dict[str, Any]:
-    """Return the entry of `$defs` for `key`; `names` are the names of all entries. Errors: `Defect`.
-
-    A `bare` entry is an open object that describes its required properties only.
-    """
-    writer = _Publisher(schemas, names)
-    shape = schemas.at(key)
-    if not bare or shape.type != "object":
-        return writer.of(Place(key), root=True)
-    left = len(shape.properties) - len(shape.required & shape.properties.keys())
-    about = f"{clean(shape.description)} It has {left} optional properties more, not described here.".strip()
-    needed = {n: p for n, p in shape.properties.items() if n in shape.required}
-    return writer.of(replace(shape, properties=needed, extra=True, rest={}, description=about))
-
-
-class _Publisher:
-    """Writes one published schema; knows the way it came, to cut recursion."""
-
-    def __init__(self, schemas: Schemas, names: Mapping[Key, str] | None, room: int = 0) -> None:
+    def __init__(self, schemas: Schemas) -> None:
         self._schemas = schemas
+        self._known: dict[Key, tuple[dict[str, Any], int]] = {}
+        """What is written inlined, and its size, of the keys that lead to no recursion."""
+        self._begin(None, 0)
+
+    def publish(self, place: Place | Shape, names: Mapping[Key, str] | None = None, *, room: int = 0) -> dict[str, Any]:
+        """Return the schema of `place` as the model sees it; it may share parts with others and is not to be changed.
+
+        Without `names` every reference is inlined and recursion is cut; with `names`, which says of the keys of
+        `$defs` what they are called, those keys stay references. Errors: `Defect`, and `TooLarge` when the result is
+        sure to be larger than `room` bytes (0: no bound).
+        """
+        self._begin(names, room)
+        return self._of(place)
+
+    def define(self, key: Key, names: Mapping[Key, str], *, bare: bool = False) -> dict[str, Any]:
+        """Return the entry of `$defs` for `key`; `names` are the names of all entries. Errors: `Defect`.
+
+        A `bare` entry is an open object that describes its required properties only.
+        """
+        self._begin(names, 0)
+        shape = self._schemas.at(key)
+        if not bare or shape.type != "object":
+            return self._of(Place(key), root=True)
+        left = len(shape.properties) - len(shape.required & shape.properties.keys())
+        about = f"{clean(shape.description)} It has {left} optional properties more, not described here.".strip()
+        needed = {n: p for n, p in shape.properties.items() if n in shape.required}
+        return self._of(replace(shape, properties=needed, extra=True, rest={}, description=about))
+
+    def _begin(self, names: Mapping[Key, str] | None, room: int) -> None:
         self._names = names
         self._path: list[Key] = []
         self._cutting: list[Key] = []
+        self._cuts = 0
         self._room = room
         self._written = 0
 
-    def of(self, place: Place | Shape, root: bool = False) -> dict[str, Any]:
+    def _of(self, place: Place | Shape, root: bool = False) -> dict[str, Any]:
         if isinstance(place, Shape):
-            return self._write(place)
+            return self._worded(place, place.description, place.default, self._write(place))
         if self._names is not None and place.key in self._names and not root:
             out: dict[str, Any] = {"$ref": f"#/$defs/{self._names[place.key]}"}
             if place.description:
@@ -70,16 +73,34 @@ class _Publisher:
             return out
         if place.key in self._path:
             return self._cut(place)
-        shape = self._schemas.shape(place)
-        self._path.append(place.key)
-        try:
-            return self._write(shape)
-        finally:
-            self._path.pop()
+        shape = self._schemas.at(place.key)
+        description = place.description or shape.description
+        default = shape.default if place.default is None else place.default
+        return self._worded(shape, description, default, self._written_out(place.key, shape))
+
+    def _written_out(self, key: Key, shape: Shape) -> dict[str, Any]:
+        """Return what `_write` makes of `key`. Where nothing is cut nothing leads back, so it is the same anywhere."""
+        if self._names is None and key in self._known:
+            out, size = self._known[key]
+            self._spend(size)
+            return out
+        before, cuts = self._written, self._cuts
+        self._path.append(key)
+        out = self._write(shape)
+        self._path.pop()
+        if self._names is None and self._cuts == cuts:
+            self._known[key] = out, self._written - before
+        return out
+
+    def _spend(self, size: int) -> None:
+        self._written += size
+        if self._room and self._written > self._room:
+            raise TooLarge
 
     def _cut(self, place: Place) -> dict[str, Any]:
         """Return the end of a recursion: the shape, open, without what leads on where it can be left out."""
-        shape = self._schemas.shape(place)
+        self._cuts += 1
+        shape = self._schemas.at(place.key)
         again = "Nested in the same way again."
         if place.key in self._cutting:
             return {"type": shape.type, "description": again} if shape.type == "object" else {"description": again}
@@ -90,7 +111,7 @@ class _Publisher:
                 return {"type": "array", "items": items, "description": again}
             if shape.type == "union":
                 ends = [m for m in shape.members if not (isinstance(m, Place) and self._leads_back(m))]
-                return {"anyOf": [*(self.of(m) for m in ends), {"type": "object", "description": again}]}
+                return {"anyOf": [*(self._of(m) for m in ends), {"type": "object", "description": again}]}
             return self._cut_object(shape) if shape.type == "object" else {"description": again}
         finally:
             self._cutting.pop()
@@ -100,7 +121,7 @@ class _Publisher:
         left = []
         for name, place in _ordered(shape.properties, shape.required):
             if not self._leads_back(place):
-                properties[name] = self.of(place)
+                properties[name] = self._of(place)
             elif name in shape.required:
                 properties[name] = self._cut(place)
             else:
@@ -123,18 +144,17 @@ class _Publisher:
             at = todo.pop()
             if at.key in path:
                 return True
-            if at.key not in seen:
+            if at.key not in seen and at.key not in self._known:
                 seen.add(at.key)
                 todo += self._schemas.children(self._schemas.at(at.key))
         return False
 
     def _write(self, shape: Shape) -> dict[str, Any]:
-        self._written += 10 + min(len(shape.description), 1000) + sum(len(n) + 6 for n in shape.properties)
-        if self._room and self._written > self._room:
-            raise TooLarge
+        """Return the schema of `shape` without its words: description and default."""
+        self._spend(10 + sum(len(n) + 6 for n in shape.properties))
         out: dict[str, Any] = {}
         if shape.type == "union":
-            members = [self.of(m) for m in shape.members]
+            members = [self._of(m) for m in shape.members]
             if shape.discriminator:
                 members = [_tagged(m, shape.discriminator, t) for m, t in zip(members, shape.tags, strict=True)]
             out |= members[0] if len(members) == 1 else {"oneOf" if shape.exclusive else "anyOf": members}
@@ -152,17 +172,17 @@ class _Publisher:
         out.update(shape.limits)
         if shape.type == "array":
             if shape.prefix:
-                out["prefixItems"] = [self.of(p) for p in shape.prefix]
-            out["items"] = self.of(shape.items) if shape.items is not None else {}
+                out["prefixItems"] = [self._of(p) for p in shape.prefix]
+            out["items"] = self._of(shape.items) if shape.items is not None else {}
         if shape.type == "object":
             if shape.properties:
-                out["properties"] = {n: self.of(p) for n, p in _ordered(shape.properties, shape.required)}
+                out["properties"] = {n: self._of(p) for n, p in _ordered(shape.properties, shape.required)}
             if shape.required:
                 out["required"] = sorted(shape.required)
             if shape.extra is False:
                 out["additionalProperties"] = False
             elif isinstance(shape.extra, Place):
-                out["additionalProperties"] = self.of(shape.extra)
+                out["additionalProperties"] = self._of(shape.extra)
         for name, value in shape.rest.items():
             out[name] = self._rest(value)
         if shape.nullable:
@@ -172,25 +192,28 @@ class _Publisher:
                 out["anyOf"] = [*out["anyOf"], {"type": "null"}]
             elif out:
                 out = {"anyOf": [out, {"type": "null"}]}
+        return out
+
+    def _worded(self, shape: Shape, description: str, default: Any, out: dict[str, Any]) -> dict[str, Any]:
+        self._spend(min(len(description), 1000))
         words = {}
-        if shape.description:
-            words["description"] = clean(shape.description)
-        if shape.default is not None and self._plain_default(shape):
-            words["default"] = shape.default
+        if description:
+            words["description"] = clean(description)
+        if default is not None and self._plain_default(shape, default):
+            words["default"] = default
         return {**words, **out} if words else out
 
     def _rest(self, value: Any) -> Any:
         if isinstance(value, Place):
-            return self.of(value)
+            return self._of(value)
         if isinstance(value, dict):
             return {k: self._rest(v) for k, v in value.items()}
         if isinstance(value, list):
             return [self._rest(v) for v in value]
         return value
 
-    def _plain_default(self, shape: Shape) -> bool:
+    def _plain_default(self, shape: Shape, value: Any) -> bool:
         """Tell whether a default may be told: it must be of the type, and small."""
-        value = shape.default
         if shape.enum is not None:
             return any(same(value, v) for v in shape.enum)
         if isinstance(value, float) and not math.isfinite(value):
@@ -225,7 +248,8 @@ def _ordered(properties: Mapping[str, Place], required: frozenset[str]) -> list[
 def clean(text: str, limit: int = 1000) -> str:
     """Return text of the document as one the model may read: no control or direction characters, no comments."""
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    kept = "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n").replace("\t", " "))
+    lines = text.replace("\r\n", "\n").split("\n")
+    kept = "\n".join(s if s.isprintable() else "".join(c if c.isprintable() else " " for c in s) for s in lines)
     kept = re.sub(r"[ ]*\n[ ]*", "\n", re.sub(r"[ ]{2,}", " ", kept)).strip()
     kept = re.sub(r"\n{3,}", "\n\n", kept)
     if len(kept) <= limit:

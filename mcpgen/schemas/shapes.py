@@ -13,7 +13,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeGuard
 
@@ -79,6 +79,9 @@ _IMPLIED = {
     "exclusiveMaximum": "number",
     "multipleOf": "number",
 }
+
+_SCALAR = {"type", "format", "description", "default", "enum", "nullable", "pattern", "minLength", "maxLength"}
+"""Keywords beside which no others need a look: most parameters have only these."""
 
 _SUBSCHEMAS = ("not", "if", "then", "else", "contains", "propertyNames")
 """Keywords that pydantic cannot say; the published schema keeps them and the server checks them there."""
@@ -214,6 +217,7 @@ class Schemas:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._modern = not spec.version.startswith("3.0")
+        self._nodes: dict[str, Any] = {}
         self._shapes: dict[Key, Shape] = {}
         self._open: set[Key] = set()
         self._patterns: dict[str, bool] = {}
@@ -266,10 +270,13 @@ class Schemas:
         return known
 
     def _node(self, pointer: str) -> Any:
-        try:
-            return self._spec.resolve(pointer.removesuffix(_BASE))
-        except Unresolved as error:
-            raise Defect(error.pointer, error.reason) from error
+        pointer = pointer.removesuffix(_BASE)
+        if pointer not in self._nodes:
+            try:
+                self._nodes[pointer] = self._spec.resolve(pointer)
+            except Unresolved as error:
+                raise Defect(error.pointer, error.reason) from error
+        return self._nodes[pointer]
 
     def _key(self, pointer: str, node: Any) -> Key:
         """Return the key of a node; one that adds nothing to the schema it wraps or refers to is that schema."""
@@ -400,9 +407,10 @@ class Schemas:
             self._limits(shape, node)
             self._enum(shape, at, node)
         shape.default = flat[0][1].get("default", shape.default) if flat else None
-        self._object(shape, flat)
-        self._array(shape, flat)
-        self._rest(shape, flat)
+        if any(node.keys() - _SCALAR for _, node in flat):
+            self._object(shape, flat)
+            self._array(shape, flat)
+            self._rest(shape, flat)
         if types is not None and not types:
             raise Contradiction(flat[0][0], "the types of its parts exclude each other")
         return self._typed(shape, types, implied, flat[0][0] if flat else key[0])
@@ -790,7 +798,7 @@ class Schemas:
         if place.key in self._finite:
             return False
         self._rows = 0
-        reached = {k: s for k, s in self.reachable([place]).items() if k not in self._finite}
+        reached = self.reachable([place], but=self._finite)
         grew = True
         while grew and place.key not in self._finite:
             ending = [k for k, s in reached.items() if k not in self._finite and self._ends(s)]
@@ -824,16 +832,19 @@ class Schemas:
             else:
                 yield from self.children(member)
 
-    def reachable(self, places: Iterable[Place], *, typed_only: bool = False) -> dict[Key, Shape]:
+    def reachable(
+        self, places: Iterable[Place], *, typed_only: bool = False, but: Container[Key] = ()
+    ) -> dict[Key, Shape]:
         """Return every shape that `places` lead to, themselves included. Errors: `Defect`.
 
-        `typed_only` leaves out those that only keywords lead to which Python's types do not know.
+        `typed_only` leaves out those that only keywords lead to which Python's types do not know; those of `but`, and
+        what they lead to, are left out too.
         """
         found: dict[Key, Shape] = {}
         todo = list(places)
         while todo:
             place = todo.pop()
-            if place.key not in found:
+            if place.key not in found and place.key not in but:
                 shape = self.at(place.key)
                 found[place.key] = shape
                 todo += self.children(shape)

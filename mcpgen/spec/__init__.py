@@ -1,6 +1,6 @@
 """The OpenAPI document: bytes (JSON or YAML, one file or several, OpenAPI 2.0 to 3.2) → `Spec`, with its places."""
 
-from mcpgen.spec.document import METHODS, RawOperation, Spec, load
+from mcpgen.spec.document import METHODS, RawOperation, Spec, load, uncollected
 from mcpgen.spec.files import MAX_FILES, Unresolved
 from mcpgen.spec.remote import NOTHING, Remote
 from mcpgen.spec.source import MAX_ALIAS_NODES, MAX_BYTES, MAX_DEPTH, escape
@@ -18,4 +18,5 @@ __all__ = [
     "Unresolved",
     "escape",
     "load",
+    "uncollected",
 ]

@@ -7,6 +7,7 @@ import gc
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,18 @@ class RawOperation:
     item_pointer: str
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Make millions of small objects, all of which stay: the cycle collector would only walk them in vain."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def load(path: Path, edit: Edit | None = None, remote: Remote = NOTHING) -> "Spec":
     """The document at `path`: OpenAPI 2.0 to 3.2, JSON or YAML 1.2, in UTF-8 or (with a byte order mark) UTF-16.
 
@@ -48,15 +61,9 @@ def load(path: Path, edit: Edit | None = None, remote: Remote = NOTHING) -> "Spe
     document are in `Spec.problems`. `edit` is called with each file once it is parsed, and may change its `root`.
     """
     source = Source(str(path), decode(path))
-    # Hundreds of thousands of small objects, all of which stay: the cycle collector would only walk them in vain.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         source.parse(prefer_yaml=path.suffix.lower() in (".yaml", ".yml"))
         return _complete(path, source, edit, remote)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _complete(path: Path, source: Source, edit: Edit | None, remote: Remote) -> "Spec":

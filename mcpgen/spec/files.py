@@ -219,21 +219,22 @@ class Files:
     def _find(self, target: str, base: str, *, written: bool) -> tuple[Any, str]:
         """What `target` leads to: a canonical pointer, or a reference that is `written` in the file called `base`."""
         file, mark, fragment = target.partition("#")
-        shown = quote(target)
         name = base if not file else self._name(file, base) if written or file not in self._sources else file
         if name not in self._sources:
             why = self._absent.get(name)
             what = "is not followed" if is_url(name) else "names nothing"
-            reason = f"{shown} {what}: {why}" if why else f"{shown} is not in this document"
+            reason = f"{quote(target)} {what}: {why}" if why else f"{quote(target)} is not in this document"
             raise Unresolved(target, reason)
         if fragment and fragment[0] != "/" and mark:
             places = self._anchors(name).get(unquote(fragment), [])
             if len(places) != 1:
                 many = f"{len(places)} places have that anchor, which the way to it would tell apart"
-                raise Unresolved(target, f"{shown} " + (many if places else "is no JSON pointer, and no $anchor"))
+                raise Unresolved(
+                    target, f"{quote(target)} " + (many if places else "is no JSON pointer, and no $anchor")
+                )
             fragment = places[0]
         elif not mark and not file:
-            raise Unresolved(target, f"{shown} is no JSON pointer")
+            raise Unresolved(target, f"{quote(target)} is no JSON pointer")
         pointer = f"{name}#{fragment}"
         if written:
             pointer = moved(self.renamed, pointer)
@@ -251,7 +252,7 @@ class Files:
                     break
             else:
                 where = self.written(found)
-                raise Unresolved(target, f"{shown} names nothing: there is no {json.dumps(plain)} in {where}")
+                raise Unresolved(target, f"{quote(target)} names nothing: there is no {json.dumps(plain)} in {where}")
         return node, moved(self._unspliced, found)
 
     def _anchors(self, name: str) -> dict[str, list[str]]:
