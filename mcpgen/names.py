@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -138,6 +139,7 @@ def tool_name(text: str) -> str:
     return (kept or short[: TOOL_NAME_LIMIT - len(tail)]) + tail
 
 
+@lru_cache(maxsize=100_000)
 def argument_key(wire: str) -> str:
     """Return the property key under which the model sees a wire name.
 

@@ -359,6 +359,8 @@ class _Planner:
         )
         self._arguments = {p: self._settle_arguments(s) for p, s in by_place.items()}
         self._model_names = self._name_models(by_place, classes)
+        # A field hides what stands in annotations under its name.
+        self._taken = {*_TAKEN, *self._model_names.values()}
         self._classes = sch.model_classes(self._schemas, self._model_names)
         tools = []
         for index, (place, sketch) in enumerate(sorted(by_place.items()), 1):
@@ -383,14 +385,10 @@ class _Planner:
         settled = []
         for draft in drafts:
             key = argument_key(draft.wire)
-            for candidate in (
-                key,
-                f"{draft.place}_{key}"[:64],
-                argument_key(f"{draft.place}_{draft.wire}\0{draft.marker_source}"),
-            ):
-                if candidate.lower() not in keys:
-                    key = candidate
-                    break
+            if key.lower() in keys:
+                key = f"{draft.place}_{key}"[:64]
+            if key.lower() in keys:
+                key = argument_key(f"{draft.place}_{draft.wire}\0{draft.marker_source}")
             keys[key.lower()] = draft.wire
             settled.append((key, draft))
         return sorted(settled, key=lambda item: (rank[item[1].place], item[1].wire))
@@ -414,8 +412,7 @@ class _Planner:
         settled = self._arguments[f"{sketch.raw.path} {sketch.raw.method}"]
         described = [(k, self._worded(sketch, k, d)) for k, d in settled]
         input_schema = self._input_schema(name, described)
-        taken = {*_TAKEN, *self._model_names.values()}  # a field hides what stands in annotations under its name
-        fields = settle({k: field_name(k, taken) for k, _ in described}, lambda k: ())
+        fields = settle({k: field_name(k, self._taken) for k, _ in described}, lambda k: ())
         arguments = [self._argument(k, fields[k], d, input_schema["properties"][k]) for k, d in described]
         used = " ".join(a.type_source for a in arguments)
         node, raw = sketch.raw.node, sketch.raw
@@ -444,7 +441,7 @@ class _Planner:
             deprecated=node.get("deprecated") is True,
             markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
-            models=tuple(sorted(known & set(self._model_names.values()))),
+            models=tuple(sorted((known & self._taken) - _TAKEN)),
         )
 
     def _worded(self, sketch: _Sketch, key: str, draft: Draft) -> Draft:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ def _toml(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
 
 
+@lru_cache(maxsize=100_000)  # the words of a parameter stand wherever it is used
 def markdown(text: str) -> str:
     """Return text of the document as one line of Markdown that is only text: no markup, no HTML, no link."""
     flat = " ".join(text.split())
