@@ -181,12 +181,13 @@ def _build_one(
         if not quiet:
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return False
-    with _progress(f"{folder}") as progress:
+    from .render import render
+    from .spec import uncollected
+
+    with _progress(f"{folder}") as progress, uncollected():
         loaded, config = _loaded(document, configuration, progress, fetching)
         plan = _planned(loaded, config, document, configuration, progress)
         progress("rendering")
-        from .render import render
-
         files = render(plan)
     if checking:
         differences = check(folder, files)

@@ -28,7 +28,7 @@ from .names import argument_key, ascii_of, field_name, pascal, settle, slug, sna
 from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool
 from .problems import Problem, Rejected
 from .schemas import Defect, Key, Place, Schemas, clean
-from .spec import RawOperation, Spec, Unresolved, uncollected
+from .spec import RawOperation, Spec, Unresolved
 from .upstream import Access
 
 __all__ = ["plan"]
@@ -74,8 +74,7 @@ def plan(
     with every mistake of the configuration, with the defects of operations that it names, or with all defects when it
     says `strict = true`.
     """
-    with uncollected():
-        made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
+    made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
     return replace(made, corrections=corrections)
 
 
