@@ -51,7 +51,8 @@ def typed(packages: list[Path], folder: Path) -> list[str]:
         packages = [p for p in packages if names.setdefault(p.name, p) is not p]
         chosen = [argument for name in names for argument in ("-p", name)]
         paths = os.pathsep.join(str(p.parent) for p in names.values())
-        found += [said for said in (run("mypy", "--strict", *chosen, cwd=folder, MYPYPATH=paths),) if said]
+        if said := run("mypy", "--strict", *chosen, cwd=folder, MYPYPATH=paths):
+            found.append(said)
         print(f"mypy --strict: {len(names)} packages", flush=True)
     return found
 

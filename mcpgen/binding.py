@@ -176,7 +176,7 @@ class Binder:
         if not isinstance(name, str) or not name:
             raise Defect(at, "the parameter has no `name`")
         if place not in self._styles:
-            *first, last = (p for p in self._styles)
+            *first, last = self._styles
             must = f"{', '.join(first)} or {last}"
             raise Defect(at, f"the parameter `{name}` says in: {json.dumps(place)}; it must be {must}")
         return place, name

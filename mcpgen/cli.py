@@ -256,11 +256,12 @@ def _progress(what: str) -> Iterator[Callable[[str], None]]:
 
 def _report(folder: Path, plan: Plan, files: dict[str, str], differences: list[Difference], seconds: float) -> None:
     """Say what a build did, in a few lines."""
+    from .plan import json_bytes
+
     effects = [t.annotations.effect for t in plan.tools]
-    listed = json.dumps([t.entry() for t in plan.tools], ensure_ascii=False, separators=(",", ":"))
     counts = ", ".join(f"{effects.count(e)} {e}" for e in ("read", "write", "destructive"))
     click.echo(f"{click.style(str(folder), bold=True)}: {_count(len(plan.tools), 'tool')} ({counts})")
-    size = len(listed.encode())
+    size = len(json_bytes([t.entry() for t in plan.tools]))
     click.echo(
         f"  tools/list: {size:,} bytes, about {size // 4:,} tokens (the client decides how many of them it loads)"
     )
@@ -389,6 +390,8 @@ def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _tool_rows(plan: Plan) -> list[dict[str, Any]]:
+    from .plan import json_bytes
+
     return [
         {
             "tool": t.name,
@@ -398,7 +401,7 @@ def _tool_rows(plan: Plan) -> list[dict[str, Any]]:
             "path": t.path,
             "effect": t.annotations.effect,
             "reason": t.annotations.reason,
-            "bytes": len(json.dumps(t.entry(), ensure_ascii=False, separators=(",", ":")).encode()),
+            "bytes": len(json_bytes(t.entry())),
             "selected": True,
         }
         for t in plan.tools

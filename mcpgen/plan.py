@@ -11,11 +11,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 from .corrections import Correction
 from .problems import Problem
 
 Effect = Literal["read", "write", "destructive"]
 JsonSchema = Mapping[str, Any]
+
+
+def json_bytes(value: Any, indent: int | None = None) -> bytes:
+    """Return JSON in UTF-8: compact, as the wire has it, or with an `indent` in blanks.
+
+    Half a surrogate pair, which is no UTF-8, is encoded all the same ("surrogatepass").
+    """
+    try:
+        return to_json(value, indent=indent)  # ten times as fast as `json` with an indent
+    except ValueError:
+        separators = (",", ":") if indent is None else None
+        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+        return text.encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)

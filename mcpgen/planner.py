@@ -17,15 +17,13 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic_core import to_json
-
 from . import schemas as sch
 from .annotations import annotate, looks_like_a_read
 from .binding import Binder, Body, Draft, plain_path
 from .config import Config, Selection, ToolConfig
 from .corrections import Correction
 from .names import argument_key, ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
-from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool
+from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool, json_bytes
 from .problems import Problem, Rejected
 from .schemas import Defect, Key, Place, Schemas, clean
 from .spec import RawOperation, Spec, Unresolved
@@ -112,13 +110,8 @@ class _Planner:
     def plan(self) -> Plan:
         operations = list(self._spec.operations())
         self._check_names(operations)
-        self._left_out += [
-            LeftOut(
-                f"{o.method} {o.path}".strip(), "", o.method, o.path, o.problem.pointer, o.problem.message,
-                chosen=False, place=_place(o.problem),
-            )
-            for o in self._spec.lost
-        ]  # fmt: skip
+        for lost in self._spec.lost:
+            self._leave_out(f"{lost.method} {lost.path}".strip(), "", lost.method, lost.path, lost.problem)
         if not operations:
             self._notes.append(Problem("the document has no operations, so there are no tools", "#/paths"))
         chosen = [o for o in operations if self._selected(o)]
@@ -130,16 +123,7 @@ class _Planner:
         tools = self._tools(sketches)
         self._check_arguments(sketches)
         if self._config.strict:
-            hint = "correct the document, or exclude the operation"
             self._wrong += self._spec.problems
-            self._wrong += [
-                replace(
-                    o.problem,
-                    message=f"{f'{o.method} {o.path}'.strip()} cannot be a tool: {o.problem.message}",
-                    hint=hint,
-                )
-                for o in self._spec.lost
-            ]
         if self._wrong:
             raise Rejected(self._located(self._wrong))
         self._progress("writing models")
@@ -189,14 +173,18 @@ class _Planner:
         return None
 
     def _drop(self, raw: RawOperation, reason: str, pointer: str) -> None:
-        label = _label(raw)
+        problem = self._spec.located(Problem(reason, pointer))
+        self._leave_out(_label(raw), _operation_id(raw), raw.method, raw.path, problem)
+
+    def _leave_out(self, label: str, operation_id: str, method: str, path: str, problem: Problem) -> None:
+        """Leave an operation out for a located `problem`; that is an error for one that the configuration wants."""
         if self._config.strict or label in self._config.include.operations:
             hint = "correct the document, or exclude the operation"
-            self._wrong.append(Problem(f"{label} cannot be a tool: {reason}", pointer, hint))
-        id_ = _operation_id(raw)
-        at = self._spec.located(Problem(reason, pointer))
-        place = _place(at)
-        self._left_out.append(LeftOut(label, id_, raw.method, raw.path, at.pointer, reason, chosen=False, place=place))
+            self._wrong.append(replace(problem, message=f"{label} cannot be a tool: {problem.message}", hint=hint))
+        place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
+        self._left_out.append(
+            LeftOut(label, operation_id, method, path, problem.pointer, problem.message, chosen=False, place=place)
+        )
 
     # -- selection ------------------------------
 
@@ -465,7 +453,7 @@ class _Planner:
 
         try:
             schema = assemble({k: self._published(d, None, budget) for k, d in ordered})
-            if _size(schema) <= budget:
+            if len(json_bytes(schema)) <= budget:
                 return schema
         except sch.TooLarge:
             pass
@@ -475,7 +463,7 @@ class _Planner:
         if not defined:
             return schema
         schema["$defs"] = defined
-        size = _size(schema)
+        size = len(json_bytes(schema))
         deep = sorted(k for k, d in ordered if not d.required and d.shape.type in ("object", "array", "union"))
         hint = f"raise [limits] schema_bytes, or hide = [{', '.join(repr(k) for k in deep[:4])}] under [tools.…]"
         cut = f", the deepest {bare} of them with their required properties only" if bare else ""
@@ -512,7 +500,7 @@ class _Planner:
         """Return an entry of `$defs` and its size in bytes; the tools of a document share them."""
         if (key, bare) not in self._definitions:
             definition = self._publisher.define(key, self._model_names, bare=bare)
-            self._definitions[key, bare] = (definition, _size(definition))
+            self._definitions[key, bare] = (definition, len(json_bytes(definition)))
         return self._definitions[key, bare]
 
     def _published(self, draft: Draft, names: Mapping[Key, str] | None, room: int) -> dict[str, Any]:
@@ -614,18 +602,6 @@ class _Planner:
             else f"Objects that the {home} tools take."
         )
         return Models(home, docstring(about), tuple(imports), tuple(m.source for m in members))
-
-
-def _size(schema: dict[str, Any]) -> int:
-    """Return the bytes of a schema as the wire has it."""
-    try:
-        return len(to_json(schema))
-    except ValueError:  # half a surrogate pair
-        return len(json.dumps(schema, separators=(",", ":")))
-
-
-def _place(problem: Problem) -> str:
-    return f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
 
 
 def _tags(stated: Any) -> dict[str, str]:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from pydantic_core import to_json
 
-from .plan import Plan
+from .plan import Plan, json_bytes
 from .schemas import checkable_pattern, pattern_matches
 
 __all__ = ["render", "starter", "templates"]
@@ -87,15 +86,8 @@ def _placed(plan: Plan, environment: jinja2.Environment, *, python: bool) -> Ite
 
 def _contract(plan: Plan) -> str:
     """Return `tools.json`: the exact entries of `tools/list`, laid out so that a change is a line."""
-    entries = [_visible(_laid_out(t.entry())) for t in plan.tools]
+    entries = [_visible(json_bytes(t.entry(), indent=1).decode("utf-8", "surrogatepass")) for t in plan.tools]
     return '{"tools": [\n' + ",\n".join(entries) + "\n]}\n"
-
-
-def _laid_out(entry: dict[str, Any]) -> str:
-    try:
-        return to_json(entry, indent=1).decode()  # ten times as fast as `json` with an indent
-    except ValueError:  # half a surrogate pair, which only `json` writes
-        return json.dumps(entry, ensure_ascii=False, indent=1)
 
 
 def _registry(plan: Plan) -> dict[str, Any]:

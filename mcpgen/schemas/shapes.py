@@ -312,14 +312,14 @@ class Schemas:
 
     def _make(self, key: Key) -> Shape:
         flat, unions, nullable = self._flatten(key)
-        same = repr(flat[0][1]) if len(flat) == 1 and not flat[0][1].keys() - _SCALAR else ""
-        if same in self._scalars:  # a page number is told by hundreds of operations
-            return replace(self._scalars[same], key=key)
+        alike = repr(flat[0][1]) if len(flat) == 1 and not flat[0][1].keys() - _SCALAR else ""
+        if alike in self._scalars:  # a page number is told by hundreds of operations
+            return replace(self._scalars[alike], key=key)
         shape = self._merge(key, flat)
         if nullable is not None:
             shape.nullable = nullable and shape.type != "null"
-        if same:
-            self._scalars[same] = shape
+        if alike:
+            self._scalars[alike] = shape
         choices = [u for u in unions if not self._only_constrains(u[1])]
         for kind, branches in (u for u in unions if u not in choices):
             shape.rest.setdefault("allOf", []).append({kind: [self.place(b) for b in branches]})

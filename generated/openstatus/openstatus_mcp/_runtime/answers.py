@@ -122,7 +122,7 @@ def _load(text: str) -> tuple[Any, str]:
         value = json.loads(text, parse_float=number, parse_constant=constant)
         if _deep(value):
             raise ValueError("nested too deeply")
-        compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        compact = _compact(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     try:
@@ -133,6 +133,10 @@ def _load(text: str) -> tuple[Any, str]:
     if not exact:
         compact = re.sub(r'("(?:[^"\\]|\\.)*")|\s+', lambda match: match[1] or "", text)
     return value, compact
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _deep(value: Any) -> bool:
@@ -169,7 +173,7 @@ def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallTool
         text = _decode(answer.body, charset)
         if (value := _stream(text, media_type, bool(answer.cut))) is None:
             return _cut_text(answer, text, limit, arguments)
-        return _whole(answer, value, json.dumps(value, ensure_ascii=False, separators=(",", ":")), limit, arguments)
+        return _whole(answer, value, _compact(value), limit, arguments)
     if media_type in ("", "text/plain") or _is_json(media_type):
         text = _decode(answer.body, charset)
         try:
@@ -204,7 +208,7 @@ def _whole(answer: Answer, value: Any, text: str, limit: int, arguments: Iterabl
     left: list[str] = []
     if len(text) > limit:
         value = _trim(value, limit, (), left)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = _compact(value)
     structured = value if isinstance(value, dict) else {"result": value}
     if not left and not answer.cut:
         return _result(text, structured)
@@ -330,7 +334,7 @@ _TRIM_DEPTH = 8
 
 
 def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return len(_compact(value))
 
 
 def _stream(text: str, media_type: str, cut: bool) -> dict[str, Any] | None:
