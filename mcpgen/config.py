@@ -16,7 +16,27 @@ from typing import Any
 
 from .problems import Problem, Rejected
 
-__all__ = ["TOKEN_URL", "AuthConfig", "Config", "Fix", "Selection", "ToolConfig", "load", "locate"]
+__all__ = [
+    "TOKEN_URL",
+    "Arguments",
+    "AuthConfig",
+    "Config",
+    "ContextConfig",
+    "Describe",
+    "Dynamic",
+    "Errors",
+    "Fix",
+    "Http",
+    "Paging",
+    "PagingPolicy",
+    "Readme",
+    "Results",
+    "Search",
+    "Selection",
+    "ToolConfig",
+    "load",
+    "locate",
+]
 
 
 TOKEN_URL = re.compile(
@@ -40,17 +60,158 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolConfig:
-    """What the file says of one operation, keyed by its operationId."""
+class Dynamic:
+    """A value that is only known when a tool is called: `kind` is argument, context or now.
 
+    `text` is the argument's key, `context.path` into a context's answer, or a distance from now: -7d, +30m, "".
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How the pages of one list follow each other; what is empty is inferred from the document."""
+
+    style: str = ""
+    """offset, page, cursor, link, or none: the whole list comes at once."""
+    limit: str = ""
+    """The parameter for the size of a page."""
+    place: str = ""
+    """The parameter for where a page starts: an offset, a page's number or a cursor."""
+    items: str = ""
+    """The property of the answer that holds the items, as a path with dots."""
+    more: str = ""
+    """The property that tells that there is more: a boolean, a cursor, or a number of pages."""
+    total: str = ""
+    """The property that counts the items of all pages."""
+    page_size: int = 0
+    max_items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PagingPolicy:
+    """Lists that are read page by page, up to what the model asks for."""
+
+    max_items: int = 1000
+    page_size: int = 100
+    items: str = "items"
+    """What a result calls the items."""
+    note: str = "note"
+    """What a result calls the sentence about them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolConfig:
+    """What the file says of one operation, keyed by its operationId, or by a name of its own with `operation`."""
+
+    operation: str = ""
     name: str = ""
     title: str = ""
     description: str = ""
+    only: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    pin: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    require: tuple[str, ...] = ()
+    join: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     media_type: str = ""
     """Of several that the body may have, the one to send."""
     annotations: Mapping[str, bool] = field(default_factory=dict)
     arguments: Mapping[str, str] = field(default_factory=dict)
+    unwrap: str | bool | None = None
+    select: str = ""
+    empty: str = ""
+    paging: Paging | bool | None = None
+    output_schema: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What holds for the arguments of every tool that has them."""
+
+    hide: tuple[str, ...] = ()
+    pin: Mapping[str, Any] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    pin_single_values: bool = False
+    """A property whose only value the document names is sent and not asked for."""
+    bracket_lists: bool = False
+    """A parameter `x[]` takes a list, even where the document names the type of its items."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextConfig:
+    """An operation without arguments that is called once for the values that other calls need."""
+
+    operation: str = ""
+    select: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What holds for the results of every tool."""
+
+    unwrap: bool = False
+    empty: str = ""
+    output_schemas: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Serving over HTTP: whose credential is used, and who may call."""
+
+    credential: str = "auto"
+    """caller, environment, or auto: the environment's where it is set, else the caller's."""
+    header: str = ""
+    """The header in which a caller's key comes; by default the one in which the API takes it."""
+    value: str = ""
+    """What that header holds, `{KEY}` for the key; by default what the API takes."""
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """What becomes of an error of the API."""
+
+    protocol: tuple[int, ...] = ()
+    """Statuses that are JSON-RPC errors; every other one is a result that says so."""
+    hints: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Templates of descriptions: `{text}` is what would be said, `{tool:name}` a tool that must exist."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    writes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A tool that searches the document itself, without any request."""
+
+    name: str = ""
+    title: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Readme:
+    """What the generated README says that no document knows."""
+
+    remote_url: str = ""
+    """Where the vendor serves this server over HTTP."""
+    image: str = ""
+    """The Docker image that the vendor publishes."""
+    key: str = ""
+    """Where a user gets a key."""
+    security: tuple[str, ...] = ()
+    backend: tuple[str, ...] = ()
+    """What the vendor's backend promises, and this server does not break."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +269,23 @@ class Config:
     exclude: Selection = Selection()
     tools: Mapping[str, ToolConfig] = field(default_factory=dict)
     auth: Mapping[str, AuthConfig] = field(default_factory=dict)
+    collapse_twins: bool = False
+    custom_operations: tuple[str, ...] = ()
+    """Operations that only custom.py calls."""
+    arguments: Arguments = Arguments()
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    contexts: Mapping[str, ContextConfig] = field(default_factory=dict)
+    paging: PagingPolicy | None = None
+    results: Results = Results()
+    http: Http = Http()
+    errors: Errors = Errors()
+    describe: Describe = Describe()
+    search: Search = Search()
+    readme: Readme = Readme()
     writes_destroy: bool = False
     schema_budget: int = 24_000
+    tool_bytes: int = 0
+    """What all entries of tools/list may have together; 0: any size."""
     text: str = ""
 
     def problem(self, key: str, message: str, hint: str = "") -> Problem:
@@ -139,7 +315,7 @@ def load(path: Path) -> Config:
 
 def locate(text: str, key: str) -> int:
     """Return the line (from 1) on which a dotted key of TOML stands; 0 when it is not found."""
-    parts = key.split(".", 1) if not key.startswith(("tools.", "auth.", "fix.")) else key.split(".")
+    parts = key.split(".", 1) if not key.startswith(("tools.", "auth.", "fix.", "context.")) else key.split(".")
     table: list[str] = []
     counts: Counter[str] = Counter()
     best = 0
@@ -180,17 +356,38 @@ class _Reader:
             "source": self._source,
             "overlay": self._overlays,
             "fix": self._fixes,
-            "include": self._selection,
+            "include": self._include,
             "exclude": self._selection,
             "tools": self._tools,
             "auth": self._auth,
             "annotations": self._policy,
             "limits": self._limits,
+            "custom": self._custom,
+            "arguments": self._all_arguments,
+            "headers": self._headers,
+            "context": self._contexts,
+            "paging": self._paging_policy,
+            "results": self._results,
+            "http": self._http,
+            "errors": self._errors,
+            "describe": self._describe,
+            "search": self._search,
+            "readme": self._readme,
         }
         values: dict[str, Any] = {"file": self._blank.file, "text": self._blank.text}
         for name, value in self._known("", data, known):
             read = known[name](name, value)
-            several = name in ("server", "source", "overlay", "fix", "annotations", "limits")
+            several = name in (
+                "server",
+                "source",
+                "overlay",
+                "fix",
+                "annotations",
+                "limits",
+                "include",
+                "custom",
+                "context",
+            )
             values.update(read if several else {name: read})
         return Config(**values)
 
@@ -240,6 +437,13 @@ class _Reader:
             if name in read and not re.fullmatch(pattern, read[name]):
                 self._wrong(f"{at}.{name}", f"`{at}.{name}` is {read[name]!r}", f"write {what}")
         return read
+
+    def _include(self, at: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            return {"include": self._selection(at, value)}
+        rest = {n: v for n, v in value.items() if n != "collapse_twins"}
+        twins = self._flag(f"{at}.collapse_twins", value["collapse_twins"]) if "collapse_twins" in value else False
+        return {"include": self._selection(at, rest), "collapse_twins": twins}
 
     def _selection(self, at: str, value: Any) -> Selection:
         names = ("tags", "operations", "paths", "methods")
@@ -329,18 +533,167 @@ class _Reader:
             return {}
         found = {}
         for operation, table in value.items():
-            where = f"{at}.{operation}"
             readers: dict[str, Callable[[str, Any], Any]] = {
-                "name": self._text,
-                "title": self._text,
-                "description": self._text,
-                "hide": self._texts,
-                "media_type": self._text,
+                **dict.fromkeys(
+                    ("operation", "name", "title", "description", "media_type", "select", "empty"), self._text
+                ),
+                **dict.fromkeys(("only", "hide", "require"), self._texts),
+                **dict.fromkeys(("rename", "join", "arguments"), self._wordings),
+                **dict.fromkeys(("pin", "defaults"), self._values),
+                **dict.fromkeys(("values", "schema"), self._tables),
                 "annotations": self._annotations,
-                "arguments": self._wordings,
+                "unwrap": self._unwrap,
+                "paging": self._paging,
+                "output_schema": self._flag,
             }
-            found[operation] = ToolConfig(**self._fields(where, table, readers))
+            found[operation] = ToolConfig(**self._fields(f"{at}.{operation}", table, readers))
         return found
+
+    def _unwrap(self, at: str, value: Any) -> str | bool:
+        return value if isinstance(value, bool) else self._text(at, value)
+
+    def _values(self, at: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self._wrong(at, f"`{at}` must be a table of argument names and values")
+            return {}
+        return {n: self._value(f"{at}.{n}", v) for n, v in value.items()}
+
+    def _value(self, at: str, value: Any) -> Any:
+        """Return a value of JSON in which a table with the one key argument, context or now is a `Dynamic`."""
+        if isinstance(value, dict):
+            kind, text = next(iter(value.items())) if len(value) == 1 else ("", "")
+            if kind not in ("argument", "context", "now"):
+                return {n: self._value(f"{at}.{n}", v) for n, v in value.items()}
+            if kind == "now" and not re.fullmatch(r"([+-][0-9]{1,6}[smhdw])?", text if isinstance(text, str) else "x"):
+                self._wrong(at, f"`{at}` is no distance from now", 'write "-7d", "+30m", or "" for now')
+            return Dynamic(kind, self._text(at, text))
+        if isinstance(value, list):
+            return [self._value(at, v) for v in value]
+        return json.loads(self._json(at, value) or "null")
+
+    def _tables(self, at: str, value: Any) -> dict[str, dict[str, Any]]:
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            self._wrong(at, f"`{at}` must be a table of argument names and tables")
+            return {}
+        return {n: json.loads(self._json(f"{at}.{n}", v) or "{}") for n, v in value.items()}
+
+    def _paging(self, at: str, value: Any) -> Paging | bool:
+        if isinstance(value, bool):
+            return value
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            **dict.fromkeys(("style", "limit", "place", "items", "more", "total"), self._text),
+            **dict.fromkeys(("page_size", "max_items"), self._count),
+        }
+        read = self._fields(at, value, readers)
+        if read.get("style", "offset") not in ("offset", "page", "cursor", "link", "none"):
+            self._wrong(f"{at}.style", f"`{at}.style` is {read['style']!r}", "write offset, page, cursor, link or none")
+        return Paging(**read)
+
+    def _paging_policy(self, at: str, value: Any) -> PagingPolicy:
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            **dict.fromkeys(("items", "note"), self._text),
+            **dict.fromkeys(("page_size", "max_items"), self._count),
+        }
+        return PagingPolicy(**self._fields(at, value, readers))
+
+    def _custom(self, at: str, value: Any) -> dict[str, Any]:
+        read = self._fields(at, value, {"operations": self._texts})
+        return {"custom_operations": read.get("operations", ())}
+
+    def _all_arguments(self, at: str, value: Any) -> Arguments:
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            "hide": self._texts,
+            "pin": self._values,
+            "descriptions": self._wordings,
+            "pin_single_values": self._flag,
+            "bracket_lists": self._flag,
+        }
+        return Arguments(**self._fields(at, value, readers))
+
+    def _headers(self, at: str, value: Any) -> dict[str, Any]:
+        found = self._values(at, value)
+        for name, content in found.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+                self._wrong(f"{at}.{name}", f"{json.dumps(name)} is no name of a header (RFC 9110 section 5.1)")
+            elif name.lower() in ("authorization", "content-type", "content-length", "host", "cookie"):
+                self._wrong(f"{at}.{name}", f"the header `{name}` is not for the configuration to set", "see [auth.…]")
+            elif isinstance(content, Dynamic) and content.kind == "context":
+                continue
+            elif not isinstance(content, str) or not re.fullmatch(r"[\t -~]*", content):
+                self._wrong(f"{at}.{name}", f"`{at}.{name}` must be printable ASCII, or a value of a context")
+        return found
+
+    def _contexts(self, at: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self._wrong(at, '`context` must be tables: [context.me] with operation = "getCurrentUser"')
+            return {}
+        found = {}
+        for name, table in value.items():
+            read = self._fields(f"{at}.{name}", table, dict.fromkeys(("operation", "select"), self._text))
+            if not read.get("operation"):
+                self._wrong(f"{at}.{name}", f"`{at}.{name}` names no operation", "write the operationId of a read")
+            found[name] = ContextConfig(**read)
+        return {"contexts": found}
+
+    def _results(self, at: str, value: Any) -> Results:
+        readers = {"unwrap": self._flag, "empty": self._text, "output_schemas": self._flag}
+        return Results(**self._fields(at, value, readers))
+
+    def _http(self, at: str, value: Any) -> Http:
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            **dict.fromkeys(("credential", "header", "value"), self._text),
+            "cors_origins": self._texts,
+        }
+        read = self._fields(at, value, readers)
+        if read.get("credential", "auto") not in ("auto", "caller", "environment"):
+            self._wrong(f"{at}.credential", f"`{at}.credential` is none of auto, caller, environment")
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*", read.get("header", "")):
+            self._wrong(f"{at}.header", f"`{at}.header` is no name of a header (RFC 9110 section 5.1)")
+        if read.get("value", "{KEY}").count("{KEY}") != 1:
+            self._wrong(f"{at}.value", f"`{at}.value` must have {{KEY}} once", 'write for example "Bearer {KEY}"')
+        for origin in read.get("cors_origins", ()):
+            if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", origin):
+                hint = 'write for example "https://app.example.com", without a path'
+                self._wrong(f"{at}.cors_origins", f"{json.dumps(origin)} is no origin", hint)
+        return Http(**read)
+
+    def _errors(self, at: str, value: Any) -> Errors:
+        read = self._fields(at, value, {"protocol": self._statuses, "hints": self._hints})
+        return Errors(**read)
+
+    def _statuses(self, at: str, value: Any) -> tuple[int, ...]:
+        if isinstance(value, list) and all(isinstance(v, int) and 400 <= v < 600 for v in value):
+            return tuple(sorted(value))
+        self._wrong(at, f"`{at}` must be a list of statuses from 400 to 599")
+        return ()
+
+    def _hints(self, at: str, value: Any) -> dict[int, str]:
+        texts = self._wordings(at, value)
+        for status in texts:
+            if not re.fullmatch(r"[45][0-9][0-9]", status):
+                self._wrong(f"{at}.{status}", f"`{status}` is no status of an error", "write a number from 400 to 599")
+        return {int(s): t for s, t in texts.items() if s.isdecimal()}
+
+    def _describe(self, at: str, value: Any) -> Describe:
+        return Describe(**self._fields(at, value, {"tags": self._wordings, "writes": self._text}))
+
+    def _search(self, at: str, value: Any) -> Search:
+        read = self._fields(at, value, dict.fromkeys(("name", "title", "description"), self._text))
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", read.get("name", "")):
+            self._wrong(f"{at}.name", f"`{at}.name` must be the tool's name", 'write for example "search_api_docs"')
+        return Search(**read)
+
+    def _readme(self, at: str, value: Any) -> Readme:
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            **dict.fromkeys(("remote_url", "image", "key"), self._text),
+            **dict.fromkeys(("security", "backend"), self._texts),
+        }
+        read = self._fields(at, value, readers)
+        if read.get("remote_url") and not re.fullmatch(r"https://[A-Za-z0-9._~:/-]+", read["remote_url"]):
+            self._wrong(f"{at}.remote_url", f"`{at}.remote_url` is no https:// URL")
+        if read.get("image") and not re.fullmatch(r"[a-z0-9][a-z0-9._:/@-]*", read["image"]):
+            self._wrong(f"{at}.image", f"`{at}.image` is no reference of a Docker image")
+        return Readme(**read)
 
     def _annotations(self, at: str, value: Any) -> dict[str, bool]:
         names = ("read_only", "destructive", "idempotent", "open_world")
@@ -391,8 +744,9 @@ class _Reader:
         return {"writes_destroy": read.get("writes") == "destructive"}
 
     def _limits(self, at: str, value: Any) -> dict[str, Any]:
-        read = self._fields(at, value, {"schema_bytes": self._count})
-        return {"schema_budget": read["schema_bytes"]} if "schema_bytes" in read else {}
+        names = {"schema_bytes": "schema_budget", "tool_bytes": "tool_bytes"}
+        read = self._fields(at, value, dict.fromkeys(names, self._count))
+        return {names[n]: v for n, v in read.items()}
 
     def _count(self, at: str, value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
