@@ -19,7 +19,7 @@ from typing import Any
 import mcp.types as t
 
 from .tool import RESULT_LIMIT, path_text, shorten
-from .upstream import STREAMS, Answer
+from .upstream import STREAMS, Answer, is_json
 
 _ERROR_TEXT = 2_000
 _DEPTH = 100  # the SDK's serialiser gives up at about 250
@@ -98,10 +98,6 @@ def _decode(body: bytes, charset: str) -> str:
         return body.decode("utf-8", "replace")
 
 
-def _is_json(media_type: str) -> bool:
-    return media_type.endswith(("/json", "+json", "/x-json")) or media_type == "application/problem"
-
-
 def _load(text: str) -> tuple[Any, str]:
     """A JSON text as value and as compact text; numbers keep every digit in the text. ValueError if it is not JSON."""
     exact = True
@@ -163,7 +159,7 @@ def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallTool
         return _result("\n".join(lines), {"status": answer.status, "headers": told})
     if not answer.body and not answer.cut:  # nothing, and nothing was on its way
         structured: dict[str, Any] = {"status": answer.status}
-        text = _status_line(answer)
+        text = answer.text or _status_line(answer)
         if location := answer.headers.get("location"):
             structured["location"] = location
             text += f"\nlocation: {location}"
@@ -174,7 +170,7 @@ def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallTool
         if (value := _stream(text, media_type, bool(answer.cut))) is None:
             return _cut_text(answer, text, limit, arguments)
         return _whole(answer, value, _compact(value), limit, arguments)
-    if media_type in ("", "text/plain") or _is_json(media_type):
+    if media_type in ("", "text/plain") or is_json(media_type):
         text = _decode(answer.body, charset)
         try:
             value, compact = _load(text)
@@ -433,7 +429,7 @@ def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
     raw = _decode(answer.body, charset) if _looks_like_text(answer.body) or media_type != "" else ""
     value: Any = None
     body = ""
-    if raw and (_is_json(media_type) or _TEXTUAL.fullmatch(media_type) or not media_type):
+    if raw and (is_json(media_type) or _TEXTUAL.fullmatch(media_type) or not media_type):
         body = mask(raw.strip())
         try:
             value, body = _load(body)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .service import ConfigurationError, MaskingFilter, Service, Settings, is_loopback
-from .tool import RESULT_LIMIT, suggestion
+from .tool import RESULT_LIMIT, Tool, suggestion
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -207,7 +207,8 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
 
     unmet = None
     for name in tools.enabled:
-        security = load_tool(service.package, tools.places[name]).OPERATION.security
+        tool = load_tool(service.package, tools.places[name])
+        security = tool.OPERATION.security if issubclass(tool, Tool) else None
         requirements = service.requirements if security is None else security
         if not all(requirements):
             continue  # anonymous is enough, or nothing is needed at all

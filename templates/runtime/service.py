@@ -267,6 +267,11 @@ class Service:
     security: Mapping[str, Scheme] = field(default_factory=dict)
     requirements: Requirements = ()
 
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Operations that are called once for values that others need: name → place of the class, `users:GetUser`."""
+    context_headers: tuple[tuple[str, str], ...] = ()
+    """Headers of every request whose value is in the answer of a context: From → me.user.email."""
+
     def environment(self) -> Iterator[tuple[str, str]]:
         """Every environment variable that the server reads, with a word about it."""
         for scheme in self.security.values():
@@ -281,6 +286,17 @@ class Service:
                 if variable.env:
                     choice = f", one of {', '.join(variable.enum)}" if variable.enum else ""
                     yield variable.env, f"{variable.name} in {upstream.url} (default {variable.default!r}{choice})"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls a tool: the values of the variables of its credential, None for the environment's, and its request."""
+
+    values: Mapping[str, str] | None = None
+    request: str = ""
+
+
+ANYONE = Caller()
 
 
 class Mask:

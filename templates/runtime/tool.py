@@ -177,8 +177,63 @@ class Raw:
     null: bool = False
 
 
-Marker: TypeAlias = Path | Query | Header | Cookie | Json | JsonRest | JsonLines | Xml | Form | Part | PartHeader | Raw
-MARKERS = (Path, Query, Header, Cookie, Json, JsonRest, JsonLines, Xml, Form, Part, PartHeader, Raw)
+@dataclass(frozen=True, slots=True)
+class Local:
+    """An argument that this server uses itself and does not send as it is: how many items, where to start."""
+
+    null: bool = False
+
+
+Marker: TypeAlias = (
+    Path | Query | Header | Cookie | Json | JsonRest | JsonLines | Xml | Form | Part | PartHeader | Raw | Local
+)
+MARKERS = (Path, Query, Header, Cookie, Json, JsonRest, JsonLines, Xml, Form, Part, PartHeader, Raw, Local)
+
+
+# Values that are only known when a tool is called.
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """The value of another argument."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A value in the answer of an operation that is called once: `me.user.email` is `user.email` in that of `me`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The present, or a distance from it (`-7d`, `+30m`), as a date-time of RFC 3339 in UTC."""
+
+    distance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How a list comes in pages.
+
+    `style` is offset, page, cursor, link (RFC 8288, rel="next"), or none: all of it comes at once. `items`, `more` and
+    `total` are paths in an answer; `limit` and `place` say where a page's size and start go; `arguments` are the keys
+    of the tool's arguments for how many items, and where to start. `names` are what the result calls the items and the
+    sentence about them.
+    """
+
+    style: str
+    items: str
+    limit: Marker | None = None
+    place: Marker | None = None
+    more: str = ""
+    total: str = ""
+    page_size: int = 100
+    max_items: int = 1000
+    arguments: tuple[str, str] = ("limit", "")
+    names: tuple[str, str] = ("items", "note")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -211,14 +266,24 @@ class XmlNode:
 class Operation:
     """The HTTP request behind a tool.
 
-    `security` is an OR of ANDs of scheme names, None for the service's own. `body` is the media type to send;
-    `wrapper` names the objects around the arguments that are there even when nothing is put in; `xml` is the root of an
-    XML body.
+    `id` is the operationId; `reads` tells whether it only reads, None that its method says so. `security` is an OR of
+    ANDs of scheme names, None for the service's own. `body` is the media type to send; `wrapper` names the objects
+    around the arguments that are there even when nothing is put in; `xml` is the root of an XML body.
+
+    `fill` gives values to what the arguments leave out, `fixed` to what is no argument (a marker) or is always the same
+    (a path), `values` are the API's for the names that a model sees, `join` what the items of a list are joined with.
+    A path leads into an argument: `service.type`, `layers[].users[].type`.
+
+    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key,
+    `select` is a JMESPath expression for what is passed on, `empty` the text for an answer without a body, in which
+    `{argument}` is the value of one.
     """
 
     name: str
     method: str
     path: str
+    id: str = ""
+    reads: bool | None = None
     headers: tuple[tuple[str, str], ...] = ()
     security: tuple[tuple[str, ...], ...] | None = None
     server: str = ""
@@ -226,6 +291,22 @@ class Operation:
     body_required: bool = False
     wrapper: tuple[str, ...] = ()
     xml: XmlNode | None = None
+    fill: tuple[tuple[str, Any], ...] = ()
+    fixed: tuple[tuple[Marker | str, Any], ...] = ()
+    values: tuple[tuple[str, Mapping[Any, Any]], ...] = ()
+    join: tuple[tuple[str, str], ...] = ()
+    paging: Paging | None = None
+    unwrap: str = ""
+    select: str = ""
+    empty: str = ""
+
+    @property
+    def reading(self) -> bool:
+        """Whether it only reads, so that it may be sent again."""
+        return self.method in READING_METHODS if self.reads is None else self.reads
+
+
+READING_METHODS = ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE")
 
 
 class Model(BaseModel):
@@ -251,10 +332,14 @@ class Model(BaseModel):
         return schema
 
 
-class Tool(Model):
-    """The arguments of one tool. A subclass is the whole tool: documentation, arguments and HTTP binding."""
+class Call(Model):
+    """The arguments of one tool."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Tool(Call):
+    """One operation. A subclass is the whole tool: documentation, arguments and HTTP binding."""
 
     OPERATION: ClassVar[Operation]
 
@@ -296,9 +381,8 @@ _SHOWN_PROBLEMS = 20
 class Contract:
     """What one tool accepts: its class, its published schema, and the table from argument to marker."""
 
-    def __init__(self, tool: type[Tool], schema: Mapping[str, Any]) -> None:
+    def __init__(self, tool: type[Call], schema: Mapping[str, Any]) -> None:
         self.tool = tool
-        self.operation = tool.OPERATION
         self.bindings: tuple[tuple[str, Marker], ...] = tuple(
             (info.alias or name, marker)
             for name, info in tool.model_fields.items()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import anyio
 
-from .service import ApiKey, Basic, ConfigurationError, Digest, MutualTls, OAuth, Settings
+from .service import ANYONE, ApiKey, Basic, Caller, ConfigurationError, Digest, MutualTls, OAuth, Settings
 from .tool import Operation, Refused
 from .wire import Wire
 
@@ -45,6 +45,11 @@ STREAMS = (
 _READS = ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE")
 
 
+def is_json(media_type: str) -> bool:
+    """Whether a media type holds JSON."""
+    return media_type.endswith(("/json", "+json", "/x-json")) or media_type == "application/problem"
+
+
 class Unanswered(Refused):
     """The API gave no answer that can be passed on; the text says what is known and what may have happened."""
 
@@ -62,6 +67,8 @@ class Answer:
     credentials: tuple[str, ...] = ()
     cut: str = ""
     """Why `body` is not all: a clause that follows "it is not all, because"."""
+    text: str = ""
+    """What is said where there is no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ class Client:
                 )
             return self._http[certificate]
 
-    async def send(self, operation: Operation, wire: Wire) -> Answer:
+    async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
         """Send a request and read its answer within the time and size limits.
 
         A 401 means that nothing was carried out: with an access token that can be fetched anew, the request is sent

@@ -1,0 +1,186 @@
+"""Turns a document into entries that a tool can search, because a model that knows the API asks less and errs less.
+
+There is one for every operation (those that are no tools too), component schema, security scheme and tag, and one for
+every section of the document's own introduction. An entry has a kind, a name and a text; an operation also its method,
+its path and its tools. A value of an entry is a text of the document, cleaned, and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .schemas import clean
+from .spec import RawOperation, Spec, Unresolved, escape
+
+__all__ = ["Entry", "entries"]
+
+Entry = Mapping[str, str]
+
+TOTAL = 4_000_000
+"""Characters that the texts of all entries may have together; above it every text is cut shorter."""
+_TEXTS = (2_000, 1_000, 500, 250)
+_DEPTH = 4
+"""How far members of allOf, oneOf and anyOf are followed for their properties."""
+
+
+def entries(spec: Spec, tools: Mapping[tuple[str, str], Sequence[str]]) -> tuple[Entry, ...]:
+    """Return the entries of a document by kind and name; `tools` are the names by path and method."""
+    reader = _Reader(spec)
+    found = [
+        *reader.sections(),
+        *(reader.operation(raw, tools.get((raw.path, raw.method), ())) for raw in spec.operations()),
+        *reader.components("schemas", "schema"),
+        *reader.components("securitySchemes", "security"),
+        *reader.tags(),
+    ]
+    room = next((n for n in _TEXTS if sum(min(len(e["text"]), n) for e in found) <= TOTAL), _TEXTS[-1])
+    cut = [{k: v if k != "text" else clean(v, room) for k, v in e.items() if v} for e in found]
+    return tuple(sorted(cut, key=lambda e: (e["kind"], e["name"], *(e.get(k, "") for k in ("path", "method", "text")))))
+
+
+class _Reader:
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+
+    def sections(self) -> Iterator[Entry]:
+        """Yield the introduction: what the API is and where, and what stands under each heading of its description."""
+        info = self._spec.info
+        urls = [_text(s, "url") for s in _dicts(self._spec.root.get("servers"))]
+        lines = [_text(info, "summary"), *(f"Base URL: {u}" for u in urls if u)]
+        before, *parts = re.split(r"^#{1,6}[ \t]+(.+)$", _text(info, "description"), flags=re.MULTILINE)
+        yield _entry("guide", _text(info, "title") or "API", _joined(*lines, before))
+        for heading, text in zip(parts[::2], parts[1::2], strict=True):
+            yield _entry("guide", heading.strip("# \t"), text.strip())
+
+    def tags(self) -> Iterator[Entry]:
+        for tag in _dicts(self._spec.root.get("tags")):
+            yield _entry("tag", _text(tag, "name"), _text(tag, "description"))
+
+    def operation(self, raw: RawOperation, tools: Sequence[str]) -> Entry:
+        node = raw.node
+        said = [_text(node, "summary"), _text(node, "description")]
+        parameters = [
+            (_text(p, "name"), f"- {_text(p, 'name')} ({_text(p, 'in')}{_demand(p)}){_told(p)}")
+            for holder, pointer in ((raw.item, raw.item_pointer), (node, raw.pointer))
+            for p in self._members(holder.get("parameters"), f"{pointer}/parameters")
+        ]
+        body = self._node(node.get("requestBody"), f"{raw.pointer}/requestBody")
+        answers = _dict(node.get("responses"))
+        text = _joined(
+            "This operation is deprecated." if node.get("deprecated") is True else "",
+            *dict.fromkeys(said),
+            _list("Parameters:", [line for _, line in sorted(parameters)]),
+            _list("Body:", sorted(self._content(body, f"{raw.pointer}/requestBody/content"))),
+            _list("Answers:", sorted(self._answer(s, a, raw.pointer) for s, a in answers.items())),
+        )
+        name = _text(node, "operationId") or f"{raw.method} {raw.path}"
+        return _entry("operation", name, text, method=raw.method, path=raw.path, tool=", ".join(tools))
+
+    def components(self, place: str, kind: str) -> Iterator[Entry]:
+        components = _dict(self._spec.root.get("components"))
+        for name, stated in _dict(components.get(place)).items():
+            pointer = f"#/components/{place}/{escape(name)}"
+            node = self._node(stated, pointer)
+            facts = [
+                f"{key}: {node[key]}" for key in ("type", "scheme", "in", "name") if isinstance(node.get(key), str)
+            ]
+            lines = sorted(self._fields(node, pointer)) if kind == "schema" else ["- " + ", ".join(facts)]
+            title = _text(node, "title")
+            described = _joined(title if title != name else "", _text(node, "description"), _values(node))
+            yield _entry(kind, name, _joined(described, _list("Properties:" if kind == "schema" else "", lines)))
+
+    def _answer(self, status: str, stated: Any, pointer: str) -> str:
+        answer = self._node(stated, f"{pointer}/responses/{escape(str(status))}")
+        return f"- {status}{_told(answer)}"
+
+    def _content(self, holder: Mapping[str, Any], pointer: str) -> Iterator[str]:
+        """Yield the properties of a body, once for all of its media types."""
+        found: dict[str, None] = {}
+        for name, media in _dict(holder.get("content")).items():
+            schema = _dict(media).get("schema")
+            found |= dict.fromkeys(self._fields(schema, f"{pointer}/{escape(name)}/schema"))
+        yield from found
+
+    def _fields(self, stated: Any, pointer: str, depth: int = _DEPTH) -> Iterator[str]:
+        """Yield a line for each property of a schema and of those that it is made of."""
+        node = self._node(stated, pointer)
+        required = node.get("required")
+        for name, inner in _dict(node.get("properties")).items():
+            if isinstance(inner, dict):
+                seen = self._node(inner, f"{pointer}/properties/{escape(name)}")
+                kind = _kind(inner, seen)
+                needed = {"required": isinstance(required, list) and name in required}
+                told = inner if _text(inner, "description") else seen
+                values = _values(seen)
+                yield f"- {name} ({kind}{_demand(needed)}){_told(told)}{' ' if values else ''}{values}"
+        for key in ("allOf", "oneOf", "anyOf") if depth else ():
+            for index, inner in enumerate(node[key] if isinstance(node.get(key), list) else ()):
+                yield from self._fields(inner, f"{pointer}/{key}/{index}", depth - 1)
+        if depth and node.get("type") == "array":
+            yield from self._fields(node.get("items"), f"{pointer}/items", depth - 1)
+
+    def _members(self, stated: Any, pointer: str) -> Iterator[Mapping[str, Any]]:
+        for index, item in enumerate(stated if isinstance(stated, list) else ()):
+            yield self._node(item, f"{pointer}/{index}")
+
+    def _node(self, stated: Any, pointer: str) -> Mapping[str, Any]:
+        """Return the object that stands somewhere or is referred to there; an empty one for anything else."""
+        try:
+            node, _ = self._spec.deref(stated, pointer)
+        except Unresolved:
+            return {}
+        return _dict(node)
+
+
+def _entry(kind: str, name: str, text: str, **more: str) -> Entry:
+    flat = {key: clean(value, 300).replace("\n", " ") for key, value in {"name": name, **more}.items()}
+    return {"kind": kind, **flat, "name": flat["name"] or kind, "text": clean(text, _TEXTS[0])}
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
+
+
+def _text(node: Mapping[str, Any], key: str) -> str:
+    value = node.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _flat(text: str) -> str:
+    return " ".join(clean(text, 400).split())
+
+
+def _told(node: Mapping[str, Any]) -> str:
+    text = _flat(_text(node, "description"))
+    return f": {text}" if text else ""
+
+
+def _demand(node: Mapping[str, Any]) -> str:
+    return ", required" if node.get("required") is True else ""
+
+
+def _kind(stated: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    """Return the type of a property in a word: that of the component it refers to, else what the schema says."""
+    if isinstance(stated.get("$ref"), str):
+        return str(stated["$ref"]).rsplit("/", 1)[-1]
+    said = node.get("type")
+    return " or ".join(map(str, said)) if isinstance(said, list) else str(said or "any")
+
+
+def _values(node: Mapping[str, Any]) -> str:
+    values = node.get("enum")
+    return f"One of: {_flat(', '.join(map(str, values)))}." if isinstance(values, list) else ""
+
+
+def _list(heading: str, lines: Sequence[str]) -> str:
+    return "\n".join(filter(None, [heading, *lines])) if lines else ""
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
