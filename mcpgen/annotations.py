@@ -96,7 +96,7 @@ def _raised(found: Annotations, path: str, operation_id: str, scopes: Collection
     verb = _leading_verb(path, operation_id, found.read_only)
     if verb in _DESTRUCTIVE and not found.destructive:
         return Annotations(False, True, False, True, f"{found.reason}, raised: its name says {verb}")
-    if found.read_only and scopes and all(_writes(s) for s in scopes):
+    if found.read_only and scopes and all(says_write(s) for s in scopes):
         return Annotations(False, True, False, True, f"{found.reason}, raised: its scopes say write")
     return found
 
@@ -125,7 +125,8 @@ _MAKING = frozenset(
 )
 
 
-def _writes(scope: str) -> bool:
+def says_write(scope: str) -> bool:
+    """Tell whether a scope allows to change something."""
     said = words(scope)
     return any(w in ("write", "admin", "manage", "delete") for w in said) and "read" not in said
 

@@ -197,6 +197,8 @@ def _build_one(
             click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
         return bool(differences)
     sources = [*loaded.spec.files, *loaded.files, *([configuration] if configuration else [])]
+    if configuration:
+        sources.append(configuration.parent / "custom.py")  # also when it is not there: it may come
     differences = write(folder, files, _stamp(document, sources), force=force)
     if not quiet:
         _report(folder, plan, files, differences, time.monotonic() - started)
@@ -214,10 +216,16 @@ def _readable(document: Path) -> None:
 def _planned(
     loaded: Corrected, config: Config, document: Path, configuration: Path | None, progress: Callable[[str], None]
 ) -> Plan:
+    from .custom import completed
     from .planner import plan
 
     name = document.as_posix() if configuration else document.name
-    return plan(loaded.spec, config, document=name, progress=progress, corrections=loaded.corrections)
+    planned = plan(loaded.spec, config, document=name, progress=progress, corrections=loaded.corrections)
+    custom = configuration.parent / "custom.py" if configuration else None
+    if custom is None or not custom.is_file():
+        return completed(planned, config.file, None)
+    progress("reading custom.py")
+    return completed(planned, str(custom), custom.read_text(encoding="utf-8"))
 
 
 def _loaded(

@@ -95,6 +95,7 @@ class PagingPolicy:
     """Lists that are read page by page, up to what the model asks for."""
 
     max_items: int = 1000
+    default_items: int = 100
     page_size: int = 100
     items: str = "items"
     """What a result calls the items."""
@@ -132,8 +133,9 @@ class ToolConfig:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What holds for the arguments of every tool that has them."""
+    """What holds for the arguments of every tool, or of every tool of a tag, that has them."""
 
+    rename: Mapping[str, str] = field(default_factory=dict)
     hide: tuple[str, ...] = ()
     pin: Mapping[str, Any] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -270,9 +272,14 @@ class Config:
     tools: Mapping[str, ToolConfig] = field(default_factory=dict)
     auth: Mapping[str, AuthConfig] = field(default_factory=dict)
     collapse_twins: bool = False
+    """Of two operations that differ in GET and POST alone, only the POST becomes a tool."""
+    only_configured: bool = False
+    """Only operations with a table under [tools] become tools."""
     custom_operations: tuple[str, ...] = ()
     """Operations that only custom.py calls."""
     arguments: Arguments = Arguments()
+    tags: Mapping[str, Arguments] = field(default_factory=dict)
+    """What holds for the tools of a tag."""
     headers: Mapping[str, Any] = field(default_factory=dict)
     contexts: Mapping[str, ContextConfig] = field(default_factory=dict)
     paging: PagingPolicy | None = None
@@ -315,7 +322,9 @@ def load(path: Path) -> Config:
 
 def locate(text: str, key: str) -> int:
     """Return the line (from 1) on which a dotted key of TOML stands; 0 when it is not found."""
-    parts = key.split(".", 1) if not key.startswith(("tools.", "auth.", "fix.", "context.")) else key.split(".")
+    parts = (
+        key.split(".", 1) if not key.startswith(("tools.", "auth.", "fix.", "context.", "tags.")) else key.split(".")
+    )
     table: list[str] = []
     counts: Counter[str] = Counter()
     best = 0
@@ -364,6 +373,7 @@ class _Reader:
             "limits": self._limits,
             "custom": self._custom,
             "arguments": self._all_arguments,
+            "tags": self._all_tags,
             "headers": self._headers,
             "context": self._contexts,
             "paging": self._paging_policy,
@@ -441,9 +451,10 @@ class _Reader:
     def _include(self, at: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             return {"include": self._selection(at, value)}
-        rest = {n: v for n, v in value.items() if n != "collapse_twins"}
-        twins = self._flag(f"{at}.collapse_twins", value["collapse_twins"]) if "collapse_twins" in value else False
-        return {"include": self._selection(at, rest), "collapse_twins": twins}
+        flags = ("collapse_twins", "only_configured")
+        rest = {n: v for n, v in value.items() if n not in flags}
+        read = {n: self._flag(f"{at}.{n}", value[n]) for n in flags if n in value}
+        return {"include": self._selection(at, rest), **read}
 
     def _selection(self, at: str, value: Any) -> Selection:
         names = ("tags", "operations", "paths", "methods")
@@ -592,7 +603,7 @@ class _Reader:
     def _paging_policy(self, at: str, value: Any) -> PagingPolicy:
         readers: dict[str, Callable[[str, Any], Any]] = {
             **dict.fromkeys(("items", "note"), self._text),
-            **dict.fromkeys(("page_size", "max_items"), self._count),
+            **dict.fromkeys(("page_size", "max_items", "default_items"), self._count),
         }
         return PagingPolicy(**self._fields(at, value, readers))
 
@@ -600,8 +611,15 @@ class _Reader:
         read = self._fields(at, value, {"operations": self._texts})
         return {"custom_operations": read.get("operations", ())}
 
+    def _all_tags(self, at: str, value: Any) -> dict[str, Arguments]:
+        if not isinstance(value, dict):
+            self._wrong(at, '`tags` must be tables keyed by tag: [tags."Status Pages"]')
+            return {}
+        return {tag: self._all_arguments(f"{at}.{tag}", table) for tag, table in value.items()}
+
     def _all_arguments(self, at: str, value: Any) -> Arguments:
         readers: dict[str, Callable[[str, Any], Any]] = {
+            "rename": self._wordings,
             "hide": self._texts,
             "pin": self._values,
             "descriptions": self._wordings,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic_core import to_json
 
+from .config import Errors, Http, Readme
 from .corrections import Correction
 from .problems import Problem
 
@@ -46,6 +47,11 @@ class Annotations:
     @property
     def effect(self) -> Effect:
         return "read" if self.read_only else "destructive" if self.destructive else "write"
+
+    @property
+    def brief(self) -> str:
+        """The hints in a column of a table."""
+        return self.effect + (", idempotent" if self.idempotent and not self.read_only else "")
 
     @property
     def words(self) -> str:
@@ -130,6 +136,10 @@ class Tool:
     annotations: Annotations
     input_schema: JsonSchema
     deprecated: bool
+    internal: bool
+    """A class for custom tools and contexts, and no tool."""
+    filled: tuple[str, ...]
+    """What the configuration fills in and fixes, in words."""
     markers: tuple[str, ...]
     typing: tuple[str, ...]
     models: tuple[str, ...]
@@ -143,22 +153,84 @@ class Tool:
         """Required ones first, as in the published schema."""
         return tuple(sorted(self.arguments, key=lambda a: (not a.required, a.key)))
 
+    @property
+    def place(self) -> str:
+        """Where the class is: module and name below the package's `tools`."""
+        return f"{self.area}:{self.class_name}"
+
+    @property
+    def called(self) -> str:
+        """The request, for people."""
+        return f"{self.method} {self.path}"
+
     def entry(self) -> dict[str, Any]:
         """Return the tool as `tools/list` shows it."""
-        hints = self.annotations
-        return {
-            "name": self.name,
-            "title": self.title,
-            "description": self.description,
-            "inputSchema": self.input_schema,
-            "annotations": {
-                "title": self.title,
-                "readOnlyHint": hints.read_only,
-                "destructiveHint": hints.destructive,
-                "idempotentHint": hints.idempotent,
-                "openWorldHint": hints.open_world,
-            },
-        }
+        return _entry(self.name, self.title, self.description, self.input_schema, self.annotations)
+
+
+def _entry(name: str, title: str, description: str, schema: JsonSchema, hints: Annotations) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": title,
+        "description": description,
+        "inputSchema": schema,
+        "annotations": {
+            "title": title,
+            "readOnlyHint": hints.read_only,
+            "destructiveHint": hints.destructive,
+            "idempotentHint": hints.idempotent,
+            "openWorldHint": hints.open_world,
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CustomTool:
+    """One tool of custom.py."""
+
+    name: str
+    class_name: str
+    area: str
+    title: str
+    description: str
+    docstring_source: str
+    annotations: Annotations
+    input_schema: JsonSchema
+    output_schema: JsonSchema | None
+    calls: tuple[str, ...]
+    """The operations that it calls, by operationId."""
+    deprecated: bool = False
+    operation_id: str = ""
+    method: str = ""
+    path: str = ""
+    arguments: tuple[Argument, ...] = ()
+    filled: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where the class is: module and name below the package's `tools`."""
+        return f"custom:{self.class_name}"
+
+    @property
+    def description_lines(self) -> tuple[str, ...]:
+        return tuple(self.description.split("\n"))
+
+    @property
+    def called(self) -> str:
+        """The request, for people."""
+        return "custom.py" + (f", which calls {', '.join(self.calls)}" if self.calls else "")
+
+    @property
+    def arguments_sorted(self) -> tuple[Argument, ...]:
+        """Required ones first, as in the published schema."""
+        required = self.input_schema.get("required", ())
+        properties = self.input_schema.get("properties", {})
+        return tuple(Argument(k, k, k, "", "", "", "", k in required, v) for k, v in properties.items())
+
+    def entry(self) -> dict[str, Any]:
+        """Return the tool as `tools/list` shows it."""
+        output = {"outputSchema": self.output_schema} if self.output_schema else {}
+        return _entry(self.name, self.title, self.description, self.input_schema, self.annotations) | output
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +246,13 @@ class Import:
         if not self.module.startswith("."):
             return f"from {self.module} import {', '.join(self.names)}"
         return f"from {self.module} import (\n" + "".join(f"    {n},\n" for n in self.names) + ")"
+
+
+def _call(value: Http | Errors, usual: Http | Errors) -> str:
+    """Return the call that makes `value`, with what differs from the usual one; empty when nothing does."""
+    stated = {n: getattr(value, n) for n in value.__dataclass_fields__ if getattr(value, n) != getattr(usual, n)}
+    inner = ", ".join(f"{n}={v!r}" for n, v in stated.items())
+    return f"{type(value).__name__}({inner})" if inner else ""
 
 
 def _block(imports: tuple[Import, ...]) -> str:
@@ -198,6 +277,21 @@ class Area:
     @property
     def imports_source(self) -> str:
         return _block(self.imports)
+
+    @property
+    def listed(self) -> tuple[Tool, ...]:
+        """Those that a model can call; the other classes are for custom tools."""
+        return tuple(t for t in self.tools if not t.internal)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The tools of an area, for people."""
+
+    name: str
+    title: str
+    description: str
+    tools: tuple[Tool | CustomTool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +365,16 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyHeader:
+    """An HTTP header in which a caller sends a key of their own, `{KEY}` in its value."""
+
+    name: str
+    value: str
+    key: str = "API_KEY"
+    """What the key is, for a placeholder."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """An operation that is no tool, and why."""
 
@@ -312,6 +416,21 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[Problem, ...] = ()
     registry_name: str = ""
+    readme: Readme = field(default_factory=Readme)
+    key_headers: tuple[KeyHeader, ...] = ()
+    """What a caller sends all of; empty where callers have no keys of their own."""
+    http: Http = field(default_factory=Http)
+    errors: Errors = field(default_factory=Errors)
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of every request to the API."""
+    contexts: tuple[tuple[str, str], ...] = ()
+    """Operations that are called once for values that others need, and the places of their classes."""
+    context_headers: tuple[tuple[str, str], ...] = ()
+    custom: tuple[CustomTool, ...] = ()
+    custom_source: str = ""
+    """The text of custom.py."""
+    mentions: tuple[tuple[Problem, str], ...] = ()
+    """The tools that descriptions name, each with a problem at the place that names it."""
     corrections: tuple[Correction, ...] = ()
     """What the configuration changed in the document before anything was made of it."""
 
@@ -364,35 +483,54 @@ class Plan:
         return self.registry_name or f"io.github.example/{self.distribution}"
 
     @property
-    def client_snippet(self) -> str:
-        """The configuration of clients that read `mcpServers`."""
-        server = {"command": "uvx", "args": [self.distribution], "env": dict.fromkeys(self.environment_names, "…")}
-        return json.dumps({"mcpServers": {self.name: server}}, indent=2, ensure_ascii=False)
-
-    @property
-    def vscode_snippet(self) -> str:
-        """The configuration of VS Code, which asks for secrets once and keeps them."""
-        inputs = [
-            {"type": "promptString", "id": v.name.lower(), "description": v.name, "password": v.secret}
-            for v in self.setup_variables
-        ]
-        env = {v.name: f"${{input:{v.name.lower()}}}" for v in self.setup_variables}
-        server = {"type": "stdio", "command": "uvx", "args": [self.distribution], "env": env}
-        return json.dumps({"inputs": inputs, "servers": {self.name: server}}, indent=2, ensure_ascii=False)
-
-    @property
     def distribution(self) -> str:
         """The name of the Python distribution and of its command."""
         return self.package.replace("_", "-")
 
     @property
+    def serving_source(self) -> tuple[str, ...]:
+        """What the service says of itself beyond what every one says, an argument each."""
+        hints = dict(sorted(self.errors.hints.items()))
+        said = {
+            "headers": self.headers,
+            "http": _call(self.http, Http()),
+            "errors": _call(replace(self.errors, hints=hints), Errors()),
+            "contexts": dict(self.contexts),
+            "context_headers": self.context_headers,
+        }
+        return tuple(f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in said.items() if v)
+
+    @property
     def service_imports_source(self) -> str:
         """The import of what `service.py` uses."""
-        text = " ".join([*(u.source for u in self.upstreams), *(c.source for c in self.credentials)])
-        names = ("ApiKey", "Basic", "Digest", "MutualTls", "OAuth", "Service", "Upstream", "Variable")
+        sources = (*(u.source for u in self.upstreams), *(c.source for c in self.credentials), *self.serving_source)
+        text = " ".join(sources)
+        names = ("ApiKey", "Basic", "Digest", "Errors", "Http", "MutualTls", "OAuth", "Service", "Upstream", "Variable")
         return Import("._runtime", tuple(n for n in names if n == "Service" or f"{n}(" in text)).source
 
     @property
-    def tools(self) -> tuple[Tool, ...]:
+    def operations(self) -> tuple[Tool, ...]:
+        """The tools that are an operation each, sorted by name."""
+        return tuple(sorted((t for a in self.areas for t in a.listed), key=lambda t: t.name))
+
+    @property
+    def tools(self) -> tuple[Tool | CustomTool, ...]:
         """All tools, sorted by name."""
-        return tuple(sorted((t for a in self.areas for t in a.tools), key=lambda t: t.name))
+        return tuple(sorted((*self.operations, *self.custom), key=lambda t: t.name))
+
+    @property
+    def selects(self) -> bool:
+        """Whether a tool passes on a part of an answer, for which the server needs JMESPath."""
+        return any(line.startswith("select=") for a in self.areas for t in a.tools for line in t.operation_source)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The tools as a reader finds them: by area, those written by hand among them."""
+        known = {a.name: (a.title, a.description) for a in self.areas} | {"custom": ("Custom", "")}
+        found = {name: [t for t in self.tools if t.area == name] for name in sorted({t.area for t in self.tools})}
+        return tuple(Section(name, *known.get(name, (name, "")), tuple(tools)) for name, tools in found.items())
+
+    @property
+    def other_areas(self) -> tuple[tuple[str, str], ...]:
+        """The areas of tools that are defined in another module."""
+        return tuple((t.name, t.area) for t in self.tools if t.place.partition(":")[0] != t.area)

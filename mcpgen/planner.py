@@ -17,15 +17,19 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
+import jmespath
+
 from . import schemas as sch
-from .annotations import annotate, looks_like_a_read
+from .annotations import annotate, looks_like_a_read, says_write
 from .binding import Binder, Body, Draft, plain_path
-from .config import Config, Selection, ToolConfig
+from .config import Config, Dynamic, Selection, ToolConfig
 from .corrections import Correction
-from .names import argument_key, ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
+from .names import ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
 from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool, json_bytes
 from .problems import Problem, Rejected
+from .replies import reply
 from .schemas import Defect, Key, Place, Schemas, clean
+from .shaping import Shaped, Shaper
 from .spec import RawOperation, Spec, Unresolved
 from .upstream import Access
 
@@ -52,10 +56,16 @@ class _Sketch:
     security: tuple[tuple[str, ...], ...]
     own_security: bool
     annotations: Annotations
+    label: str
+    """What the configuration calls the tool: its operationId, or the key of a table with `operation`."""
+    internal: bool
+    """No tool, but a class for custom tools and contexts."""
 
     @property
-    def label(self) -> str:
-        return self.operation_id or f"{self.raw.method} {self.raw.path}"
+    def key(self) -> str:
+        """What tells it from the others: paths may share a path item, tools an operation."""
+        suffix = f" {self.label}" if self.config.operation else ""
+        return f"{self.raw.path} {self.raw.method}{suffix}"
 
 
 def plan(
@@ -76,12 +86,16 @@ def plan(
     return replace(made, corrections=corrections)
 
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
+"""Methods that only read (RFC 9110 section 9.2.1), as the runtime has them."""
+
 _FULL = 4
 """How many budgets a schema may take before the objects that are deepest in it lose their optional properties."""
 
 _TAKEN = frozenset(
-    "Annotated Any BaseModel ClassVar ConfigDict Cookie DocumentRoot False Field Form Header Json JsonLines JsonRest "
-    "Literal Model None Operation Part PartHeader Path Query Raw RootModel Tool True Union Xml XmlNode".split()
+    "Annotated Any Argument BaseModel ClassVar ConfigDict Context Cookie DocumentRoot False Field Form Header Json "
+    "JsonLines JsonRest Literal Local Model None Now Operation Paging Part PartHeader Path Query Raw RootModel Tool "
+    "True Union Xml XmlNode".split()
 )
 """Names that the generated modules import, or that Python keeps."""
 
@@ -103,6 +117,7 @@ class _Planner:
         self._wrong: list[Problem] = []
         self._definitions: dict[tuple[Key, bool], tuple[dict[str, Any], int]] = {}
         self._binder = Binder(spec, self._schemas, self._notes)
+        self._shaper = Shaper(spec, config, self._schemas, self._wrong)
         self._tags = _tags(spec.root.get("tags"))
 
     # -- the whole ------------------------------
@@ -114,24 +129,28 @@ class _Planner:
             self._leave_out(f"{lost.method} {lost.path}".strip(), "", lost.method, lost.path, lost.problem)
         if not operations:
             self._notes.append(Problem("the document has no operations, so there are no tools", "#/paths"))
-        chosen = [o for o in operations if self._selected(o)]
+        chosen = list(self._chosen(operations))
         sketches = []
-        for index, raw in enumerate(chosen, 1):
+        for index, (raw, label, internal) in enumerate(chosen, 1):
             self._progress(f"reading operation {index} of {len(chosen)}")
-            if (sketch := self._try(raw)) is not None:
+            if (sketch := self._try(raw, label, internal)) is not None:
                 sketches.append(sketch)
         tools = self._tools(sketches)
-        self._check_arguments(sketches)
+        self._shaper.check_used()
         if self._config.strict:
             self._wrong += self._spec.problems
         if self._wrong:
             raise Rejected(self._located(self._wrong))
         self._progress("writing models")
         areas, models = self._areas(tools)
+        contexts = self._contexts(tools)
+        if self._wrong:
+            raise Rejected(self._located(self._wrong))
         needs = {s.security for s in sketches if s.security}
         used = {n for need in needs for alternative in need for n in alternative}
         stated, _ = self._access.requirements(self._spec.root.get("security"))
         default = tuple(a for a in stated if used.issuperset(a))  # every operation may have one of its own
+        ways = [a for need in (default, *sorted(needs)) for a in need if a]
         self._access.ask(s.raw.node.get("security", self._spec.root.get("security")) for s in sketches)
         return Plan(
             name=self._name,
@@ -139,7 +158,7 @@ class _Planner:
             title=self._title,
             version=self._config.version,
             description=self._config.description or f"{self._title} as tools for language models.",
-            instructions=self._config.instructions,
+            instructions=named_tools(self._config.instructions),
             document=self._document,
             document_version=str(self._info.get("version", "")),
             env_prefix=self._prefix,
@@ -149,22 +168,64 @@ class _Planner:
             credentials=tuple(self._access.credentials[k] for k in sorted(self._access.credentials) if k in used),
             requirements_source=repr(default),
             variables=self._access.variables(needs),
-            first_choice=next((a for need in (default, *sorted(needs)) for a in need if a), ()),
+            first_choice=next(iter(ways), ()),
             tags=tuple(sorted(Counter(t for o in operations for t in _tag_names(o)).items())),
             left_out=tuple(sorted(self._left_out, key=lambda o: (o.path, o.method))),
             notes=tuple(self._located([*self._spec.problems, *self._notes, *self._access.problems])),
             registry_name=self._config.registry_name,
+            contexts=contexts,
+            context_headers=tuple(
+                (n, v.text) for n, v in sorted(self._config.headers.items()) if isinstance(v, Dynamic)
+            ),
+            mentions=tuple(self._mentions(tools)),
+            readme=self._config.readme,
+            key_headers=self._access.key_headers(ways),
+            http=self._config.http,
+            errors=self._config.errors,
+            headers=tuple(
+                (name, value.replace("{version}", self._config.version))
+                for name, value in sorted(self._config.headers.items())
+                if isinstance(value, str)
+            ),
         )
+
+    def _contexts(self, tools: list[Tool]) -> tuple[tuple[str, str], ...]:
+        """Return the contexts, each with the place of the class that is called for it."""
+        by_id = {t.operation_id or f"{t.method} {t.path}": t for t in tools}
+        found = []
+        for name, context in sorted(self._config.contexts.items()):
+            tool = by_id.get(context.operation)
+            if tool is None:
+                continue  # a defect has cost it, which is said
+            if not tool.annotations.read_only or any(a.required for a in tool.arguments):
+                message = f"{context.operation} is no read without required arguments, so it gives no context"
+                self._wrong.append(self._config.problem(f"context.{name}.operation", message))
+            found.append((name, tool.place))
+        return tuple(found)
+
+    def _mentions(self, tools: list[Tool]) -> Iterator[tuple[Problem, str]]:
+        """Yield the tools that the configuration's texts name; custom ones are not known yet."""
+        config = self._config
+        texts = {"server.instructions": config.instructions, "describe.writes": config.describe.writes}
+        texts |= {f"describe.tags.{t}": text for t, text in config.describe.tags.items()}
+        for label, stated in config.tools.items():
+            texts[f"tools.{label}.description"] = stated.description
+            texts |= {f"tools.{label}.arguments.{n}": text for n, text in stated.arguments.items()}
+        for at, arguments in (("arguments", config.arguments), *((f"tags.{t}", a) for t, a in config.tags.items())):
+            texts |= {f"{at}.descriptions.{n}": text for n, text in arguments.descriptions.items()}
+        for key, text in texts.items():
+            for name in re.findall(r"\{tool:([A-Za-z0-9_-]+)\}", text):
+                yield config.problem(key, ""), name
 
     def _located(self, problems: list[Problem]) -> list[Problem]:
         """Give problems their place in the document."""
         out = [self._spec.located(p) if p.pointer and not p.line else p for p in problems]
         return sorted(out, key=lambda p: (p.file, p.line, p.column, p.pointer, p.message))
 
-    def _try(self, raw: RawOperation) -> _Sketch | None:
+    def _try(self, raw: RawOperation, label: str, internal: bool) -> _Sketch | None:
         """Return the sketch of one operation; None when the document's defects cost it."""
         try:
-            return self._sketch(raw)
+            return self._sketch(raw, label, internal)
         except Defect as defect:
             reason, pointer = defect.reason, defect.pointer
         except Unresolved as error:
@@ -178,7 +239,8 @@ class _Planner:
 
     def _leave_out(self, label: str, operation_id: str, method: str, path: str, problem: Problem) -> None:
         """Leave an operation out for a located `problem`; that is an error for one that the configuration wants."""
-        if self._config.strict or label in self._config.include.operations:
+        wanted = (*self._config.include.operations, *self._config.custom_operations)
+        if self._config.strict or label in wanted or (self._config.only_configured and label in self._config.tools):
             hint = "correct the document, or exclude the operation"
             self._wrong.append(replace(problem, message=f"{label} cannot be a tool: {problem.message}", hint=hint))
         place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
@@ -188,13 +250,36 @@ class _Planner:
 
     # -- selection ------------------------------
 
-    def _selected(self, raw: RawOperation) -> bool:
+    def _chosen(self, operations: list[RawOperation]) -> Iterator[tuple[RawOperation, str, bool]]:
+        """Yield every operation that becomes a class, what the configuration calls it, and whether it is no tool."""
+        others: defaultdict[str, list[str]] = defaultdict(list)
+        for label, config in self._config.tools.items():
+            if config.operation:
+                others[config.operation].append(label)
+        internal = {*self._config.custom_operations, *(c.operation for c in self._config.contexts.values())}
+        for raw in operations:
+            label = _label(raw)
+            aliases = others.get(label, [])
+            if self._selected(raw, silent=bool(aliases) or label in internal):
+                yield raw, label, False
+            elif label in internal:
+                yield raw, label, True
+            for alias in sorted(aliases):
+                yield raw, alias, False
+
+    def _selected(self, raw: RawOperation, *, silent: bool) -> bool:
+        """Tell whether an operation becomes a tool; one that does not is left out, unless it is used otherwise."""
         include, exclude = self._config.include, self._config.exclude
+        configured = self._config.only_configured and _label(raw) in self._config.tools
         reason = ""
-        if include and not _matches(include, raw):
+        if (include or self._config.only_configured) and not (configured or _matches(include, raw)):
             reason = "not included by the configuration"
         elif exclude and _matches(exclude, raw):
             reason = "excluded by the configuration"
+        elif self._config.collapse_twins and raw.method == "GET" and _has_twin(raw, "post"):
+            reason = "the POST of the same path and name is the tool"
+        if reason and silent:
+            return False
         if reason:
             id_ = _operation_id(raw)
             out = LeftOut(_label(raw), id_, raw.method, raw.path, raw.pointer, reason, chosen=True)
@@ -220,9 +305,28 @@ class _Planner:
                 if not any(fnmatchcase(o.path, pattern) for o in operations):
                     key = f"{name}.paths"
                     self._wrong.append(self._config.problem(key, f"no path of the document matches {pattern!r}"))
-        for operation in self._config.tools:
-            if operation not in labels:
-                self._unknown(f"tools.{operation}", operation, "operation", labels)
+        for key, config in self._config.tools.items():
+            if (config.operation or key) not in labels:
+                at = f"tools.{key}.operation" if config.operation else f"tools.{key}"
+                self._unknown(at, config.operation or key, "operation", labels)
+            elif config.operation and key in labels:
+                message = f"{key!r} is an operation itself; a further tool on {config.operation} needs another key"
+                self._wrong.append(self._config.problem(f"tools.{key}", message))
+        for name in self._config.custom_operations:
+            if name not in labels:
+                self._unknown("custom.operations", name, "operation", labels)
+        for key, context in self._config.contexts.items():
+            if context.operation not in labels:
+                self._unknown(f"context.{key}.operation", context.operation, "operation", labels)
+        for kind, stated in (("tags", self._config.tags), ("describe.tags", self._config.describe.tags)):
+            for tag in stated:
+                if tag not in tags:
+                    self._unknown(f"{kind}.{tag}", tag, "tag", tags)
+        for header, value in self._config.headers.items():
+            if isinstance(value, Dynamic) and value.text.partition(".")[0] not in self._config.contexts:
+                name = value.text.partition(".")[0]
+                hint = f'declare it: [context.{name}] with operation = "…"'
+                self._wrong.append(self._config.problem(f"headers.{header}", f"there is no context {name!r}", hint))
         for scheme in self._config.auth:
             known = set(self._access.credentials) | set(self._access.unsupported)
             if scheme not in known:
@@ -234,32 +338,18 @@ class _Planner:
         hint = f"did you mean {close[0]!r}?" if close else "known: " + (", ".join(sorted(known)[:12]) or "none")
         self._wrong.append(self._config.problem(key, f"the document has no {kind} {value!r}", hint))
 
-    def _check_arguments(self, sketches: list[_Sketch]) -> None:
-        """Hold that the arguments a tool's configuration names exist, and that hidden ones may be left out."""
-        for sketch in sketches:
-            wires = {d.wire: d for d in (*sketch.drafts, *sketch.body.drafts)}
-            keys = {argument_key(w): w for w in wires}
-            for kind, stated in (("hide", sketch.config.hide), ("arguments", tuple(sketch.config.arguments))):
-                for name in stated:
-                    key = f"tools.{sketch.label}.{kind}"
-                    if name not in wires and name not in keys:
-                        self._unknown(key, name, f"argument of {sketch.label}", set(keys))
-                    elif kind == "hide" and wires[name if name in wires else keys[name]].required:
-                        message = f"{sketch.label} cannot do without the argument {name!r}: it is required"
-                        self._wrong.append(self._config.problem(key, message))
-
     # -- one operation ------------------------------
 
-    def _sketch(self, raw: RawOperation) -> _Sketch:
+    def _sketch(self, raw: RawOperation, label: str, internal: bool) -> _Sketch:
         node = raw.node
-        config = self._config.tools.get(_label(raw), ToolConfig())
+        config = self._config.tools.get(label, ToolConfig())
         if not re.fullmatch(r"[A-Z][A-Z0-9_-]{0,30}", raw.method):
             raise Defect(raw.pointer, f"{json.dumps(raw.method)[:60]} is no method that can be sent")
         requirements, reason = self._access.requirements(node.get("security", self._spec.root.get("security")))
         if reason:
             raise Defect(f"{raw.pointer}/security" if "security" in node else "#/security", reason)
         parameters, headers = self._binder.parameters(raw, self._access.placements(requirements))
-        body = self._binder.body(raw, self._pinned(raw, config))
+        body = self._binder.body(raw, self._pinned(raw, label, config))
         server = ""
         for holder, pointer in ((node, raw.pointer), (raw.item, raw.item_pointer)):
             if isinstance(holder.get("servers"), list) and holder["servers"]:
@@ -276,6 +366,13 @@ class _Planner:
             override=config.annotations or None,
             writes_destroy=self._config.writes_destroy,
         )
+        if config.annotations.get("read_only") and raw.method in ("PUT", "PATCH", "DELETE"):
+            message = f"{label} cannot be read-only: it is a {raw.method}, which changes what it names"
+            hint = "take it out of the annotations; a read that needs such a verb is for the vendor to mend"
+            self._wrong.append(self._config.problem(f"tools.{label}.annotations", message, hint))
+        elif config.annotations.get("read_only") and _all_write(node, self._spec.root):
+            message = f"{label} cannot be read-only: it asks for the scope {_all_write(node, self._spec.root)}"
+            self._wrong.append(self._config.problem(f"tools.{label}.annotations", message))
         stated = config.annotations or _extension(node)
         if not stated and not annotations.read_only and (word := looks_like_a_read(raw.method, raw.path, operation_id)):
             line = f"[tools.{_toml_key(_label(raw))}]\n  annotations = {{ read_only = true }}"
@@ -283,17 +380,17 @@ class _Planner:
             self._notes.append(Problem(message, raw.pointer, f"if it only reads, write in mcpgen.toml:\n  {line}"))
         return _Sketch(
             raw, operation_id, self._area(raw), config, tuple(parameters), body, headers, server,
-            requirements, "security" in node, annotations,
+            requirements, "security" in node, annotations, label, internal,
         )  # fmt: skip
 
-    def _pinned(self, raw: RawOperation, config: ToolConfig) -> str:
+    def _pinned(self, raw: RawOperation, label: str, config: ToolConfig) -> str:
         """Return the media type that the configuration wants a body to have; empty without a wish that can be met."""
         if not config.media_type:
             return ""
         known = set(self._binder.media_types(raw))
         if config.media_type in known:
             return config.media_type
-        self._unknown(f"tools.{_label(raw)}.media_type", config.media_type, f"media type of {_label(raw)}", known)
+        self._unknown(f"tools.{label}.media_type", config.media_type, f"media type of {_label(raw)}", known)
         return ""
 
     def _area(self, raw: RawOperation) -> str:
@@ -306,7 +403,7 @@ class _Planner:
     # -- names and tools ------------------------------
 
     def _tools(self, sketches: list[_Sketch]) -> list[Tool]:
-        by_place = {f"{s.raw.path} {s.raw.method}": s for s in sketches}  # paths may share a path item
+        by_place = {s.key: s for s in sketches}
         self._area_names = {s.area for s in sketches}
         wanted, fixed = {}, {}
         for place, sketch in by_place.items():
@@ -319,7 +416,8 @@ class _Planner:
                         self._config.problem(key, message, "write a letter, then up to 63 of a-z 0-9 _ -")
                     )
             else:
-                wanted[place] = tool_name(sketch.operation_id or _spoken(sketch.raw))
+                said = sketch.label if sketch.config.operation else sketch.operation_id
+                wanted[place] = tool_name(said or _spoken(sketch.raw))
         doubled = [p for p, n in fixed.items() if list(fixed.values()).count(n) > 1]
         for place in doubled:
             key = f"tools.{by_place[place].label}.name"
@@ -344,7 +442,9 @@ class _Planner:
         classes = settle(
             {p: pascal(n, "Tool") for p, n in names.items()}, lambda p: (pascal(names[p]) + "Tool",), _TAKEN, joint="X"
         )
-        self._arguments = {p: self._settle_arguments(s) for p, s in by_place.items()}
+        self._shaped = {p: self._shape(s) for p, s in sorted(by_place.items())}
+        self._shaper.pin_single_values(self._shaped.values())
+        self._arguments = {p: s.arguments for p, s in self._shaped.items()}
         self._model_names = self._name_models(by_place, classes)
         # A field hides what stands in annotations under its name.
         self._taken = {*_TAKEN, *self._model_names.values()}
@@ -358,27 +458,13 @@ class _Planner:
                 self._drop(sketch.raw, defect.reason, defect.pointer)
         return tools
 
-    def _settle_arguments(self, sketch: _Sketch) -> list[tuple[str, Draft]]:
-        """Give every argument its key; those that clash are qualified by their place, the path's keep theirs."""
-        rank = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4}
-        hidden = set(sketch.config.hide)
-        drafts = [
-            d
-            for d in (*sketch.drafts, *sketch.body.drafts)
-            if d.wire not in hidden and argument_key(d.wire) not in hidden
-        ]
-        drafts.sort(key=lambda d: (rank[d.place], argument_key(d.wire) != d.wire, d.wire))
-        keys: dict[str, str] = {}
-        settled = []
-        for draft in drafts:
-            key = argument_key(draft.wire)
-            if key.lower() in keys:
-                key = f"{draft.place}_{key}"[:64]
-            if key.lower() in keys:
-                key = argument_key(f"{draft.place}_{draft.wire}\0{draft.marker_source}")
-            keys[key.lower()] = draft.wire
-            settled.append((key, draft))
-        return sorted(settled, key=lambda item: (rank[item[1].place], item[1].wire))
+    def _shape(self, sketch: _Sketch) -> Shaped:
+        drafts = (*sketch.drafts, *sketch.body.drafts)
+        tags = _tag_names(sketch.raw)
+        if sketch.internal and sketch.label not in self._config.tools:  # for whoever writes custom.py, as it is
+            return self._shaper.shape(sketch.label, ToolConfig(paging=False), sketch.raw, (), drafts, False, bare=True)
+        read = sketch.annotations.read_only
+        return self._shaper.shape(sketch.label, sketch.config, sketch.raw, tags, drafts, read)
 
     def _name_models(self, sketches: Mapping[str, _Sketch], classes: Mapping[str, str]) -> dict[Key, str]:
         """Name every nested object that a tool's arguments lead to, after its place in the document."""
@@ -396,8 +482,7 @@ class _Planner:
         return list(self._schemas.children(draft.shape)) if not draft.site.key else [draft.site]
 
     def _tool(self, sketch: _Sketch, name: str, class_name: str, area: str) -> Tool:
-        settled = self._arguments[f"{sketch.raw.path} {sketch.raw.method}"]
-        described = [(k, self._worded(sketch, k, d)) for k, d in settled]
+        described = self._arguments[sketch.key]
         input_schema = self._input_schema(name, described)
         fields = settle({k: field_name(k, self._taken) for k, _ in described}, lambda k: ())
         arguments = [self._argument(k, fields[k], d, input_schema["properties"][k]) for k, d in described]
@@ -405,10 +490,9 @@ class _Planner:
         node, raw = sketch.raw.node, sketch.raw
         summary = clean(str(node.get("summary") or ""), 200).replace("\n", " ")
         title = sketch.config.title or (summary.rstrip(".") if 0 < len(summary) <= 60 else title_of(name))
-        description = sketch.config.description or _description(node, title, raw)
-        markers = {a.marker_source.split("(")[0] for a in arguments}
-        if sketch.body.xml:
-            markers.add("XmlNode")
+        description = self._described(sketch, _description(node, title, raw))
+        operation = self._operation(sketch, name)
+        markers = {a.marker_source.split("(")[0] for a in arguments} | _declared(operation)
         known = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "", used)))
         return Tool(
             name=name,
@@ -420,24 +504,28 @@ class _Planner:
             method=raw.method,
             path=raw.path,
             pointer=raw.pointer,
-            operation_source=self._operation(sketch, name),
+            operation_source=operation,
             docstring_source=docstring(description),
             arguments=tuple(arguments),
             annotations=sketch.annotations,
             input_schema=input_schema,
             deprecated=node.get("deprecated") is True,
+            internal=sketch.internal,
+            filled=tuple(self._shaped[sketch.key].told),
             markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
             models=tuple(sorted((known & self._taken) - _TAKEN)),
         )
 
-    def _worded(self, sketch: _Sketch, key: str, draft: Draft) -> Draft:
-        words_ = sketch.config.arguments.get(key) or sketch.config.arguments.get(draft.wire)
-        if not words_:
-            return draft
-        schema = {**draft.schema, "description": words_} if draft.schema else None
-        shape = draft.shape if draft.site.key else replace(draft.shape, description=words_)
-        return replace(draft, site=draft.site._replace(description=words_), shape=shape, schema=schema)
+    def _described(self, sketch: _Sketch, text: str) -> str:
+        """Return the description that the configuration makes of `text`."""
+        describe = self._config.describe
+        templates = [sketch.config.description, *(describe.tags.get(t, "") for t in _tag_names(sketch.raw))]
+        if not sketch.annotations.read_only:
+            templates.append(describe.writes)
+        for template in filter(None, templates):
+            text = template.replace("{text}", text)
+        return clean(named_tools(text), DESCRIPTION_LIMIT) if any(templates) else text
 
     def _input_schema(self, name: str, drafts: list[tuple[str, Draft]]) -> dict[str, Any]:
         """Return the published schema of a tool; over the budget its repeated pieces move to `$defs`."""
@@ -530,6 +618,10 @@ class _Planner:
             0
         ]  # some vendors tell operations on one path apart by a fragment, which is not sent
         lines = [repr(name), repr(raw.method), repr(path if path.startswith("/") else "/" + path)]
+        if sketch.operation_id:
+            lines.append(f"id={sketch.operation_id!r}")
+        if sketch.annotations.read_only != (raw.method in _READING):
+            lines.append(f"reads={sketch.annotations.read_only}")
         if sketch.headers:
             lines.append(f"headers={sketch.headers!r}")
         if sketch.own_security:
@@ -544,7 +636,46 @@ class _Planner:
                 lines.append(f"wrapper={body.wrapper!r}")
             if body.xml:
                 lines.append(f"xml={body.xml}")
-        return tuple(lines)
+        shaped = self._shaped[sketch.key]
+        for field_, entries in (("fill", shaped.fill), ("values", shaped.values), ("join", shaped.join)):
+            if entries:
+                pairs = (f"({k!r}, {v if field_ != 'join' else repr(v)})" for k, v in entries)
+                lines.append(f"{field_}=({', '.join(pairs)},)")
+        if shaped.fixed:
+            lines.append(f"fixed=({', '.join(f'({k}, {v})' for k, v in shaped.fixed)},)")
+        if shaped.paging:
+            lines.append(f"paging={shaped.paging}")
+        return (*lines, *self._passed_on(sketch))
+
+    def _passed_on(self, sketch: _Sketch) -> Iterator[str]:
+        """Yield what is said of the answer in an `Operation(…)`."""
+        config, results = sketch.config, self._config.results
+        if sketch.internal and sketch.label not in self._config.tools:
+            return
+        select = config.select
+        if isinstance(config.unwrap, str):
+            select = json.dumps(config.unwrap) + (f".{select}" if select else "")
+        elif (results.unwrap if config.unwrap is None else config.unwrap) and not self._shaped[sketch.key].paging:
+            wrapper = reply(self._spec, sketch.raw).wrapper
+            if wrapper:
+                yield f"unwrap={wrapper!r}"
+            elif config.unwrap:
+                message = f"the answer of {sketch.label} is no object with one property"
+                hint = 'name the property: unwrap = "…"'
+                self._wrong.append(self._config.problem(f"tools.{sketch.label}.unwrap", message, hint))
+        if select:
+            try:
+                jmespath.compile(select)
+            except jmespath.exceptions.ParseError as error:
+                message = f"`select` is no JMESPath expression: {str(error).splitlines()[0]}"
+                self._wrong.append(self._config.problem(f"tools.{sketch.label}.select", message))
+            yield f"select={select!r}"
+        if empty := config.empty or results.empty:
+            known = {k for k, _ in self._arguments[sketch.key]}
+            for name in re.findall(r"\{([A-Za-z0-9_-]+)\}", config.empty):
+                if name not in known:
+                    self._unknown(f"tools.{sketch.label}.empty", name, f"argument of {sketch.label}", known)
+            yield f"empty={empty!r}"
 
     def _areas(self, tools: list[Tool]) -> tuple[tuple[Area, ...], tuple[Models, ...]]:
         """Group the tools and the classes they use: a class that two areas use is shared."""
@@ -629,7 +760,7 @@ def _server_name(title: str) -> str:
 def _module(area: str) -> str:
     """Return the module of an area; areas that fold into one share it."""
     name = snake(area, "area")[:50].strip("_")
-    return f"{name}_" if keyword.iskeyword(name) or name == "shared" else name
+    return f"{name}_" if keyword.iskeyword(name) or name in ("shared", "custom") else name
 
 
 def _operation_id(raw: RawOperation) -> str:
@@ -681,15 +812,32 @@ def _extension(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _has_twin(raw: RawOperation) -> bool:
-    """Tell whether GET serves the same path under the same name, as ConnectRPC does where nothing is changed."""
-    other = raw.item.get("get")
-    if raw.method != "POST" or not isinstance(other, dict):
+def _has_twin(raw: RawOperation, verb: str = "get") -> bool:
+    """Tell whether `verb` serves the same path under the same name, as ConnectRPC does where nothing is changed."""
+    other = raw.item.get(verb)
+    if raw.method != ("POST" if verb == "get" else "GET") or not isinstance(other, dict):
         return False
     mine, theirs = _operation_id(raw), other.get("operationId")
     if not isinstance(theirs, str) or not mine:
         return False
-    return re.sub(r"[._-]?get$", "", theirs.lower()) == re.sub(r"[._-]?post$", "", mine.lower())
+    return re.sub(r"[._-]?(get|post)$", "", theirs.lower()) == re.sub(r"[._-]?(get|post)$", "", mine.lower())
+
+
+def _all_write(node: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    """Return a scope that says write when all scopes of an operation do."""
+    scopes = _scopes(node.get("security", root.get("security")))
+    return scopes[0] if scopes and all(says_write(s) for s in scopes) else ""
+
+
+def named_tools(text: str) -> str:
+    """Return a text in which `{tool:name}` is the name of a tool."""
+    return re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", text)
+
+
+def _declared(operation: tuple[str, ...]) -> set[str]:
+    """Return the classes that the source of an `Operation(…)` names beside itself."""
+    bare = re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "", " ".join(operation))
+    return set(re.findall(r"\b([A-Z][A-Za-z]+)\(", bare))
 
 
 def _toml_key(text: str) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 
 import jinja2
 
+from .clients import Clients, registry
 from .plan import Plan, json_bytes
 from .schemas import checkable_pattern, pattern_matches
 
-__all__ = ["render", "starter", "templates"]
+__all__ = ["package_files", "render", "starter", "templates"]
 
 
 def templates() -> Path:
@@ -35,15 +36,27 @@ def render(plan: Plan) -> dict[str, str]:
     environment = _environment("server")
     with ThreadPoolExecutor(1) as beside:  # ruff needs its time, in a process of its own
         python = beside.submit(_formatted, dict(_placed(plan, environment, python=True)), package)
-        files = dict(_placed(plan, environment, python=False))
-        for path in sorted((templates() / "runtime").glob("*.py")):
-            files[f"{package}/_runtime/{path.name}"] = path.read_text(encoding="utf-8")
+        files = dict(_placed(plan, environment, python=False)) | _verbatim(plan)
         files[f"{package}/_runtime/py.typed"] = files[f"{package}/py.typed"] = ""
         files[f"{package}/tools.json"] = _contract(plan)
         files["tests/examples.json"] = _dumps(dict(_examples(plan)))
-        files["server.json"] = _dumps(_registry(plan))
+        files["server.json"] = _dumps(registry(plan))
         files["left-out.json"] = _dumps(_left_out(plan))
         return dict(sorted((files | python.result()).items()))
+
+
+def package_files(plan: Plan) -> dict[str, str]:
+    """Return the Python of the package of `plan`, as it can be imported but not laid out."""
+    return dict(_placed(plan, _environment("server"), python=True)) | _verbatim(plan)
+
+
+def _verbatim(plan: Plan) -> dict[str, str]:
+    """Return the Python that is copied: the runtime, and the tools written by hand."""
+    runtime = sorted((templates() / "runtime").glob("*.py"))
+    files = {f"{plan.package}/_runtime/{path.name}": path.read_text(encoding="utf-8") for path in runtime}
+    if plan.custom_source:
+        files[f"{plan.package}/tools/custom.py"] = plan.custom_source
+    return files
 
 
 def starter(plan: Plan) -> str:
@@ -81,44 +94,13 @@ def _placed(plan: Plan, environment: jinja2.Environment, *, python: bool) -> Ite
             for models in plan.models:
                 yield target.replace("module.py", f"{models.name}.py"), template.render(plan=plan, models=models)
         elif not (target.endswith("models/__init__.py") and not plan.models):
-            yield target, template.render(plan=plan)
+            yield target, template.render(plan=plan, clients=Clients(plan))
 
 
 def _contract(plan: Plan) -> str:
     """Return `tools.json`: the exact entries of `tools/list`, laid out so that a change is a line."""
     entries = [_visible(json_bytes(t.entry(), indent=1).decode("utf-8", "surrogatepass")) for t in plan.tools]
     return '{"tools": [\n' + ",\n".join(entries) + "\n]}\n"
-
-
-def _registry(plan: Plan) -> dict[str, Any]:
-    """Return the manifest of the MCP registry (server.json, schema 2025-12-11)."""
-    variables = []
-    for variable in plan.variables:
-        item: dict[str, Any] = {"name": variable.name, "description": variable.description}
-        item |= {"isRequired": variable.required, "isSecret": variable.secret}
-        if variable.default:
-            item["default"] = variable.default
-        if variable.format:
-            item["format"] = variable.format
-        if variable.choices:
-            item["choices"] = list(variable.choices)
-        variables.append(item)
-    return {
-        "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
-        "name": plan.registry,
-        "title": plan.title[:100],
-        "description": plan.description[:100],
-        "version": plan.version,
-        "packages": [
-            {
-                "registryType": "pypi",
-                "identifier": plan.distribution,
-                "version": plan.version,
-                "transport": {"type": "stdio"},
-                "environmentVariables": variables,
-            }
-        ],
-    }
 
 
 def _left_out(plan: Plan) -> list[dict[str, str]]:

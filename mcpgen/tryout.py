@@ -214,7 +214,9 @@ class _Trial:
         for rank in [_list, _member, _write, _search, *[_other] * calls]:
             if len(taken) == calls:
                 return
-            ranked = sorted((r, t.area != area, len(t.path), t.name, t) for t in self._plan.tools if (r := rank(t)))
+            ranked = sorted(
+                (r, t.area != area, len(t.path), t.name, t) for t in self._plan.operations if (r := rank(t))
+            )
             candidates = [t for *_, t in ranked if t.name not in taken]
             for tool in candidates[:_FEW]:
                 if (arguments := self._arguments(tool)) is not None:

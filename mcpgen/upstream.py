@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from .config import TOKEN_URL, AuthConfig, Config
 from .names import snake, words
-from .plan import Credential, Upstream, Variable
+from .plan import Credential, KeyHeader, Upstream, Variable
 from .problems import Problem
 from .schemas import clean
 from .spec import Spec, Unresolved, escape
@@ -44,6 +44,7 @@ class Access:
         self.wrong: list[Problem] = []
         """What the configuration says of a security scheme that has no use for it."""
         self._placements: dict[str, tuple[str, str]] = {}
+        self._keys: dict[str, KeyHeader] = {}
         self._oauth: dict[str, dict[str, Any]] = {}
         self._spec, self._config, self._prefix = spec, config, prefix
         self._urls: dict[str, str] = {}
@@ -148,6 +149,11 @@ class Access:
                     message = f"no access token is fetched for the security scheme {name!r}"
                     hint = "it is neither oauth2, openIdConnect nor http bearer, or it lacks a `token_url`"
                     self.wrong.append(self._config.problem(f"auth.{name}.{key}", message, hint))
+        brought = self._keys or any(c.kind == "basic" for c in self.credentials.values())
+        if self._config.http.credential == "caller" and not brought:
+            hint = "a proof made for each request takes the secret itself: write `environment`"
+            message = "the API takes no credential that a caller could send along"
+            self.wrong.append(self._config.problem("http.credential", message, hint))
 
     def _scheme(self, name: str, scheme: SecurityScheme, config: AuthConfig) -> None:
         stem = f"{self._prefix}_{snake(name, 'key').upper()}"
@@ -170,6 +176,8 @@ class Access:
             settings = (("username_env", user), ("password_env", password))
             source = f"{http.capitalize()}({user!r}, {password!r})"
             self._placements[name] = ("header", "authorization")
+            if http == "basic" and not (self._config.http.header or self._config.http.value):
+                self._keys[name] = KeyHeader("Authorization", "Basic {KEY}", "USER_AND_PASSWORD_IN_BASE64")
             self._credential(name, http, f"HTTP {http}", source, variables, settings)
         elif kind == "mutualTLS":
             certificate = config.cert_file_env or f"{env}_CERT_FILE"
@@ -204,6 +212,9 @@ class Access:
         names = tuple(dict.fromkeys(re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", value)))
         about = about or f"The credential that is sent as {place} `{header}`."
         variables = tuple(Variable(n, about, required=True, secret=True) for n in names)
+        if len(names) == 1 and value.count(f"{{{names[0]}}}") == 1:
+            own = KeyHeader(header, value.replace(f"{{{names[0]}}}", "{KEY}"))
+            self._keys[name] = own if place == "header" else KeyHeader("X-Api-Key", "{KEY}")
         said = f"sent in the {place} {header}"
         self._placements[name] = (place, header.lower())
         self._credential(name, place, said, source, variables, (("value", value),))
@@ -261,6 +272,7 @@ class Access:
         setup = (token,) if client is None and not config.token_url else (*way, place) if unnamed else way
         settings = (("env", token), *((f"{n}_env", e) for n, e in names.items()))
         self._placements[name] = ("header", "authorization")
+        self._key(name, "header", "Authorization", "Bearer {KEY}")
         self._credential(name, "oauth", "an OAuth 2.0 access token", "", variables, settings, setup)
 
     def ask(self, securities: Iterable[Any]) -> None:
@@ -318,6 +330,26 @@ class Access:
             reason = reason or f"it needs the credential `{name}`: {known}"
         unique = tuple(dict.fromkeys(alternatives))
         return unique, "" if unique else reason
+
+    def key_headers(self, ways: Iterable[tuple[str, ...]]) -> tuple[KeyHeader, ...]:
+        """Return what callers send over HTTP that have keys of their own, for the first of the ways in that admits it.
+
+        As the runtime takes it (`http.Keys`), which reads the same configuration.
+        """
+        http = self._config.http
+        for way in ways if http.credential != "environment" else ():
+            found = [header for name in way if (header := self._keys.get(name))]
+            if len(found) == len(way) and (len(way) == 1 or not http.header):
+                several = len(way) > 1
+                return tuple(replace(h, key=snake(h.name).upper() if several else h.key) for h in found)
+        return ()
+
+    def _key(self, name: str, place: str, header: str, template: str) -> None:
+        """Note how a caller sends the key of a security scheme: as the API takes it, where that is a header."""
+        http = self._config.http
+        usual = header if place == "header" else "X-Api-Key"
+        other = place != "header" or http.header.lower() not in ("", usual.lower())
+        self._keys[name] = KeyHeader(http.header or usual, http.value or ("{KEY}" if other else template))
 
     def placements(self, requirements: Requirements) -> set[tuple[str, str]]:
         """Return where credentials go (place, lower-case name): parameters there are no arguments."""

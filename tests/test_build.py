@@ -411,10 +411,10 @@ def servers() -> dict[str, tuple[Plan, dict[str, str]]]:
     return {c.name: build_case(c.name) for c in CASES}
 
 
-THIRD_PARTY = {"anyio", "httpx2", "jsonschema", "mcp", "pydantic", "pydantic_core", "uvicorn"}
+THIRD_PARTY = {"anyio", "httpx2", "jsonschema", "mcp", "pydantic", "pydantic_core", "starlette", "uvicorn"}
 DECLARATIONS = {
     *("ApiKey", "Basic", "ConfigDict", "Cookie", "Digest", "Field", "Form", "Header", "Json", "JsonLines"),
-    *("JsonRest", "MutualTls", "PartHeader", "Xml", "XmlNode"),
+    *("Errors", "Http", "JsonRest", "MutualTls", "PartHeader", "Xml", "XmlNode"),
     *("OAuth", "Operation", "Part", "Path", "Query", "Raw", "Service", "Upstream", "Variable"),
 }
 
@@ -569,10 +569,12 @@ ORDER = [
     ),
     *(
         "annotations",
+        "docs",
         "upstream",
         "xmlnodes",
         "binding",
         "planner",
+        "clients",
         "render",
         "output",
         "contract",

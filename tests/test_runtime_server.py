@@ -730,8 +730,8 @@ def test_failures(package: Path) -> None:
             assert f"Bad Request: {told}\n" in text_of(await call(vendor, status="400 Bad Request"))
         assert "MINI_KEY" in text_of(await call("{}", status="401 Unauthorized"))
         assert "MINI_KEY" in text_of(await call("{}", status="403 Forbidden"))
-        result = await call("slow", kind="text/plain", status="429 Too Many Requests", more="Retry-After: 30\r\n")
-        assert "Retry-After: 30" in text_of(result)
+        result = await call("slow", kind="text/plain", status="429 Too Many Requests", more="Retry-After: 31\r\n")
+        assert "Retry-After: 31" in text_of(result)
         assert "Answer: slow" in text_of(result)
         result = await call("x" * 100_000, kind="text/html", status="500 Internal Server Error")
         assert len(text_of(result)) < 2_500

@@ -246,6 +246,18 @@ class Schemas:
         self._shapes.setdefault(key, Shape(key))
         return Place(key)
 
+    def invent(self, name: str, shape: Shape) -> Place:
+        """Return a place that is not in the document and admits `shape`; `name` tells it from others."""
+        key = (f"#/x-mcpgen/{escape(name)}",)
+        self._shapes[key] = replace(shape, key=key)
+        return Place(key, shape.description, shape.default)
+
+    def drop(self, key: Key, names: Iterable[str]) -> None:
+        """Take properties out of an object; what was published of it before does not change."""
+        shape = self.at(key)
+        kept = {n: p for n, p in shape.properties.items() if n not in set(names)}
+        self._shapes[key] = replace(shape, properties=kept, required=shape.required & kept.keys())
+
     def shape(self, place: Place) -> Shape:
         """Return what `place` admits, with what is said there. Errors: `Defect`."""
         known = self.at(place.key)

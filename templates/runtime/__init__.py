@@ -1,14 +1,14 @@
 """Turns the declarations of a generated server into a running MCP server.
 
 The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`, and `xmlbody` for XML), which is
-sent with the operator's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose answer becomes a
-tool result (`answers`). `server` speaks MCP, `main` is the command line.
+sent with the operator's or a caller's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose
+answer becomes a tool result (`answers`). `server` speaks MCP, `http` puts it on a port, `main` is the command line.
 """
 
 from .calls import ApiError
 from .custom import About, Api, CustomTool
 from .main import run
-from .service import ApiKey, Basic, Digest, MutualTls, OAuth, Service, Upstream, Variable
+from .service import ApiKey, Basic, Digest, Errors, Http, MutualTls, OAuth, Service, Upstream, Variable
 from .tool import (
     Argument,
     Context,
@@ -45,8 +45,10 @@ __all__ = [
     "Cookie",
     "CustomTool",
     "Digest",
+    "Errors",
     "Form",
     "Header",
+    "Http",
     "Json",
     "JsonLines",
     "JsonRest",

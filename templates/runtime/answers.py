@@ -17,7 +17,9 @@ from http import HTTPStatus
 from typing import Any
 
 import mcp.types as t
+from mcp import MCPError
 
+from .service import Errors
 from .tool import RESULT_LIMIT, path_text, shorten
 from .upstream import STREAMS, Answer, is_json
 
@@ -29,6 +31,7 @@ _TEXTUAL = re.compile(
     r"|x-www-form-urlencoded|x-sh|diff|patch)"
 )
 _TOLD_HEADERS = ("etag", "content-length", "content-type", "last-modified", "location")
+_RESULTS = Errors()
 _HINTS = {
     400: "Check the arguments against what the API says here.",
     404: "Check the identifiers: nothing is there, or this credential may not see it.",
@@ -43,18 +46,27 @@ _HINTS = {
 
 
 def result_of(
-    answer: Answer, mask: Callable[[str], str], limit: int = RESULT_LIMIT, arguments: Iterable[str] = ()
+    answer: Answer,
+    mask: Callable[[str], str],
+    limit: int = RESULT_LIMIT,
+    arguments: Iterable[str] = (),
+    errors: Errors = _RESULTS,
 ) -> t.CallToolResult:
     """The tool result of an answer.
 
     A 2xx passes as it is, up to `limit` characters; what is left out is told, with those of the tool's `arguments`
-    that get at it. In anything else `mask` hides the operator's credentials.
+    that get at it. In anything else `mask` hides the credentials. Raises MCPError for a status that `errors` has among
+    those of the protocol, with the text and the structured content that the result would have.
     """
     if 200 <= answer.status < 300:
         return _success(answer, limit, arguments)
     if 300 <= answer.status < 400:
         return _redirect(answer, mask)
-    return _failure(answer, mask)
+    text, structured = _failure(answer, mask, errors.hints.get(answer.status, ""))
+    if answer.status in errors.protocol:
+        code = t.INTERNAL_ERROR if answer.status >= 500 else t.INVALID_REQUEST
+        raise MCPError(code=code, message=_plain(text), data=structured)
+    return _error(text, structured)
 
 
 def refusal(text: str) -> t.CallToolResult:
@@ -63,8 +75,12 @@ def refusal(text: str) -> t.CallToolResult:
 
 
 def _text(text: str) -> t.TextContent:
+    return t.TextContent(type="text", text=_plain(text))
+
+
+def _plain(text: str) -> str:
     # A lone surrogate would break the transport, and with it every other call.
-    return t.TextContent(type="text", text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _status_line(answer: Answer) -> str:
@@ -424,7 +440,8 @@ def _request_line(answer: Answer) -> str:
     return f"{answer.method} {shorten(answer.url, 300)}"
 
 
-def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
+def _failure(answer: Answer, mask: Callable[[str], str], advice: str) -> tuple[str, dict[str, Any]]:
+    """What to say of an error of the API, its own words among it, and the same as structured content."""
     media_type, charset = _content_type(answer)
     raw = _decode(answer.body, charset) if _looks_like_text(answer.body) or media_type != "" else ""
     value: Any = None
@@ -438,7 +455,7 @@ def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
     message = shorten(_vendor_message(value), 1_000)
     head = mask(f"{_request_line(answer)} answered {_status_line(answer)}")
     lines = [f"{head}: {message}" if message else f"{head}."]
-    if hint := _hint(answer):
+    if hint := " ".join(filter(None, (_hint(answer), advice))):
         lines.append(hint)
     if body and body != message:
         lines.append(f"Answer: {shorten(body, _ERROR_TEXT)}")
@@ -447,23 +464,29 @@ def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
         structured["error"] = value
     elif body:
         structured["error"] = shorten(body, _ERROR_TEXT)
-    return _error("\n".join(lines), structured)
+    return "\n".join(lines), structured
 
 
 def _hint(answer: Answer) -> str:
-    variables = " and ".join(answer.credentials)
+    credential = f"the credential in {' and '.join(answer.credentials)}" if answer.credentials else ""
+    if answer.credentials and answer.by_caller:
+        credential = "the key that came with this call"
+    if answer.status == 401 and credential:
+        owner = "whoever calls this server" if answer.by_caller else "the operator of this server"
+        return f"The API does not accept {credential}; {owner} must renew it."
     if answer.status == 401:
-        if variables:
-            return f"The API does not accept the credential in {variables}; the operator of this server must renew it."
-        return "The API wants a credential, and this server was set up to send none here."
+        why = "none came with this call" if answer.by_caller else "this server was set up to send none here"
+        return f"The API wants a credential, and {why}."
     if answer.status == 403:
-        owner = f"The credential in {variables}" if variables else "An anonymous call"
-        return f"{owner} is not allowed to do this; another call will not change that."
-    if answer.status == 429 and (wait := answer.headers.get("retry-after")):
-        return f"Too many requests: wait before the next call (Retry-After: {shorten(wait, 40)})."
+        who = credential[:1].upper() + credential[1:] or "An anonymous call"
+        return f"{who} is not allowed to do this; another call will not change that."
+    wait = answer.headers.get("retry-after", "")
+    told = f" (Retry-After: {shorten(wait, 40)})" if wait else ""
+    if answer.status == 429 and wait:
+        return f"Too many requests: wait before the next call{told}."
     if answer.status >= 500:
-        if answer.method in ("GET", "HEAD", "OPTIONS"):
-            return "The fault is the API's, not the arguments'; try again later."
+        if answer.reads:
+            return f"The fault is the API's, not the arguments'; try again later{told}."
         return "The fault is the API's; it may have carried the request out all the same: check before repeating it."
     return _HINTS.get(answer.status, "")
 

@@ -22,6 +22,7 @@ from mcp.server import CacheHint, Server, ServerRequestContext
 from .answers import refusal, result_of
 from .calls import ApiError, Calls, way_on
 from .custom import Api, CustomTool, answer_of
+from .http import caller_of
 from .service import Caller, ConfigurationError, Settings
 from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, Refused, shorten, suggestion
 from .upstream import Answer, Client
@@ -171,7 +172,8 @@ class ToolServer:
     async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
         """The result of a tool. Whatever goes wrong becomes a result that the model can act on.
 
-        Raises MCPError (-32602) for a tool that does not exist or is switched off.
+        Raises MCPError for a tool that does not exist or is switched off (-32602), and for an answer of the API with a
+        status that the service has among the errors of the protocol.
         """
         name = params.name
         if name not in self._tools:
@@ -179,8 +181,11 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
-            answer = await self._answer(contract, arguments, Caller(request=str(ctx.request_id or "")))
-            return result_of(answer, self._settings.mask, self._result_limit, way_on(contract))
+            answer = await self._answer(contract, arguments, caller_of(ctx))
+            errors = self._settings.service.errors
+            return result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
+        except MCPError:
+            raise
         except InvalidArguments as error:
             lines = "\n".join(f"- {problem}" for problem in error.problems)
             return refusal(self._settings.mask(f"Invalid arguments for {name}, nothing was sent:\n{lines}"))

@@ -1,0 +1,179 @@
+"""Turns `custom.py`, tools written by hand, into tools of the plan: what each takes, answers and calls.
+
+The file is the vendor's own code and is copied as it is. Its classes are read by importing it with the generated
+classes that it calls, in a process and a folder of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .names import snake
+from .plan import Annotations, CustomTool, Plan
+from .planner import DESCRIPTION_LIMIT, docstring, named_tools
+from .problems import Problem, Rejected
+from .render import package_files
+from .schemas import Publisher, Schemas, clean
+from .spec import load
+
+__all__ = ["completed"]
+
+_READER = """
+import importlib, inspect, json, sys, typing
+package = sys.argv[1]
+runtime = importlib.import_module(f"{package}._runtime.custom")
+module = importlib.import_module(f"{package}.tools.custom")
+from pydantic import BaseModel
+found = []
+for name, thing in sorted(vars(module).items()):
+    if isinstance(thing, type) and issubclass(thing, runtime.CustomTool) and thing.__module__ == module.__name__:
+        if "ABOUT" not in vars(thing):
+            continue
+        about = thing.ABOUT
+        hints = typing.get_type_hints(thing.run)
+        output = hints.get("return")
+        is_model = isinstance(output, type) and issubclass(output, BaseModel)
+        found.append({
+            "class": name, "about": {k: getattr(about, k) for k in about.__slots__}, "doc": inspect.getdoc(thing) or "",
+            "input": thing.model_json_schema(by_alias=True),
+            "output": output.model_json_schema(by_alias=True, mode="serialization") if is_model else None,
+        })
+print(json.dumps(found))
+"""
+
+
+def completed(plan: Plan, path: str, text: str | None) -> Plan:
+    """Return the plan with the tools of `text`, which stands in the file `path`; None for a plan without any.
+
+    Errors: `Rejected` for a file that cannot be imported, for names that are taken, and for descriptions that name a
+    tool which does not exist.
+    """
+    if text is not None:
+        plan = replace(plan, custom=tuple(_tools(plan, path, text)), custom_source=text)
+    if wrong := list(_clashes(plan, path)):
+        raise Rejected(wrong)
+    return plan
+
+
+def _clashes(plan: Plan, path: str) -> Iterator[Problem]:
+    names = [t.name for t in plan.tools]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        hint = "give one of them another name"
+        yield Problem(f"two tools are called {name!r}", file=path, hint=hint)
+    for place, name in plan.mentions:
+        if name not in names:
+            yield replace(place, message=f"there is no tool {name!r} to name in a description")
+
+
+def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise Rejected([Problem(error.msg, file=path, line=error.lineno or 0, column=error.offset or 0)]) from None
+    calls = dict(_calls(tree, {t.class_name: t for a in plan.areas for t in a.tools}))
+    lines = {n.name: n.lineno for n in tree.body if isinstance(n, ast.ClassDef)}
+    areas = {a.name for a in plan.areas} | {"custom"}
+    wrong = []
+    for found in _read(plan, path, text):
+        about, name = found["about"], found["class"]
+        at = Problem("", file=path, line=lines.get(name, 0), column=1)
+        tool_name = about["name"] or snake(name)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", tool_name):
+            wrong.append(replace(at, message=f"{tool_name!r} is no tool name"))
+        if about["area"] not in areas:
+            hint = f"known: {', '.join(sorted(areas))}"
+            wrong.append(replace(at, message=f"{name}: there is no area {about['area']!r}", hint=hint))
+        if not found["doc"]:
+            wrong.append(replace(at, message=f"{name} has no docstring; it is the tool's description"))
+        if about["read_only"] and about["destructive"]:
+            wrong.append(replace(at, message=f"{name} cannot be read-only and destructive at once"))
+        writes = [t for t in calls.get(name, ()) if not t.annotations.read_only]
+        if about["read_only"] and writes:
+            message = f"{name} is not read-only: it calls {', '.join(t.operation_id or t.name for t in writes)}"
+            wrong.append(replace(at, message=message, hint="say read_only=False in its ABOUT"))
+        if not re.search(rf"\bclass {name}\b", text):
+            continue
+        hints = {k: about[k] for k in ("read_only", "destructive", "idempotent", "open_world")}
+        yield CustomTool(
+            name=tool_name,
+            class_name=name,
+            area=about["area"],
+            title=about["title"],
+            description=clean(named_tools(found["doc"]), DESCRIPTION_LIMIT),
+            docstring_source=docstring(found["doc"]),
+            annotations=Annotations(**hints, reason="custom.py"),
+            input_schema=_published(found["input"]),
+            output_schema=_published(found["output"]) if found["output"] else None,
+            calls=tuple(t.operation_id or t.name for t in calls.get(name, ())),
+        )
+    if wrong:
+        raise Rejected(wrong)
+
+
+def _calls(tree: ast.Module, tools: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the classes of a module with the tools that they, or the functions they use, name."""
+    imported = {a.asname or a.name: a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    known = {local: tools[name] for local, name in imported.items() if name in tools}
+    named = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
+    for name in named:
+        seen, todo, used = {name}, [name], set()
+        while todo:
+            for node in ast.walk(named[todo.pop()]):
+                if isinstance(node, ast.Name):
+                    used.add(node.id)
+                    if node.id in named and node.id not in seen:
+                        seen.add(node.id)
+                        todo.append(node.id)
+        yield name, [known[u] for u in sorted(used) if u in known]
+
+
+def _read(plan: Plan, path: str, text: str) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="mcpgen-") as folder:
+        for name, content in package_files(replace(plan, custom_source=text)).items():
+            file = Path(folder, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+        command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {folder!r})\n{_READER}", plan.package]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=120)
+    if done.returncode:
+        last = done.stderr.strip().rsplit("\n", 1)[-1]
+        lines = re.findall(r"tools[/\\]custom\.py\", line (\d+)", done.stderr)
+        message = f"the file cannot be imported: {last}"
+        hint = "operations are classes of .tools; [custom] operations names those that are no tools"
+        raise Rejected([Problem(message, file=path, line=int(lines[-1]) if lines else 0, hint=hint)])
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def _published(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return pydantic's schema as a model sees it: references inlined, no titles that repeat names."""
+    definitions = schema.pop("$defs", {})
+    text = json.dumps({"Root": schema, **definitions}).replace("#/$defs/", "#/components/schemas/")
+    document = {"openapi": "3.1.0", "info": {"title": "", "version": ""}, "paths": {}}
+    with tempfile.TemporaryDirectory(prefix="mcpgen-") as folder:
+        path = Path(folder, "schemas.json")
+        path.write_text(json.dumps({**document, "components": {"schemas": json.loads(text)}}), encoding="utf-8")
+        schemas = Schemas(load(path))
+    published = Publisher(schemas).publish(schemas.place("#/components/schemas/Root"), None, room=100_000)
+    published.pop("description", None)
+    required = sorted(published.get("required", ()))
+    properties = published.get("properties", {})
+    ordered = sorted(properties, key=lambda k: (k not in required, k))
+    rest = {k: v for k, v in published.items() if k not in ("type", "properties", "required", "additionalProperties")}
+    closed = {"additionalProperties": False} if schema.get("additionalProperties") is False else {}
+    return {
+        "type": "object",
+        "properties": {k: properties[k] for k in ordered},
+        **({"required": required} if required else {}),
+        **rest,
+        **closed,
+    }

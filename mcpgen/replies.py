@@ -1,0 +1,190 @@
+"""Turns what an operation says of its success into what is known of its answers: wrapper, list, pages, schema.
+
+Everything here is inferred and can be said otherwise in mcpgen.toml; what cannot be told apart is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .config import Paging
+from .spec import RawOperation, Spec, Unresolved, escape
+
+__all__ = ["Reply", "completed", "page_style", "reply"]
+
+_LIMITS = ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "take", "first", "max")
+_PLACES = {
+    "offset": ("offset", "skip", "start", "startat", "startindex", "from"),
+    "page": ("page", "pagenumber", "pageno", "pageindex"),
+    "cursor": ("cursor", "after", "startingafter", "pagetoken", "nexttoken", "nextpagetoken", "marker", "nextcursor"),
+}
+_MORE = {
+    "offset": ("more", "hasmore", "hasnext", "hasnextpage", "istruncated"),
+    "page": ("totalpages", "pagecount", "pages", "lastpage", "hasmore", "hasnext", "more"),
+    "cursor": ("nextcursor", "nextpagetoken", "nexttoken", "after", "cursor", "next", "endcursor"),
+}
+_TOTALS = ("total", "totalcount", "totalsize", "totalitems", "totalresults", "totalrecords")
+_HOLDERS = ("meta", "pagination", "paging", "pageinfo", "page", "links", "responsemetadata")
+_LISTS = ("data", "items", "results", "records", "values", "entries", "list")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the answer of a success is. `wrapper` is its only property, `pointer` the place of its schema."""
+
+    pointer: str = ""
+    wrapper: str = ""
+    properties: Mapping[str, tuple[Mapping[str, Any], str]] | None = None
+    """Of an object its properties and their places; None for anything else."""
+    is_list: bool = False
+
+
+def reply(spec: Spec, raw: RawOperation) -> Reply:
+    """Return what the document says of the answer with the lowest 2xx status that has JSON."""
+    responses = _responses(raw)
+    for status in sorted(s for s in responses if re.fullmatch(r"2([0-9][0-9]|XX)", s)):
+        try:
+            node, at = spec.deref(responses.get(status), f"{raw.pointer}/responses/{status}")
+            stated = node.get("content") if isinstance(node, dict) else None
+            content = stated if isinstance(stated, dict) else {}
+            for media_type in sorted(content):
+                if re.fullmatch(r"application/(.*\+)?json|\*/\*", media_type.partition(";")[0].strip().lower()):
+                    media, media_at = spec.deref(content[media_type], f"{at}/content/{escape(media_type)}")
+                    if isinstance(media, dict) and "schema" in media:
+                        return _read(spec, f"{media_at}/schema")
+        except Unresolved:
+            return Reply()
+    return Reply()
+
+
+def _responses(raw: RawOperation) -> dict[str, Any]:
+    stated = raw.node.get("responses")
+    return {str(status): node for status, node in stated.items()} if isinstance(stated, dict) else {}
+
+
+def _read(spec: Spec, pointer: str) -> Reply:
+    properties = dict(_properties(spec, pointer))
+    if not properties:
+        schema, _ = spec.deref(spec.resolve(pointer), pointer)
+        return Reply(pointer, is_list=isinstance(schema, dict) and _is_array(schema))
+    wrapper = ""
+    if len(properties) == 1:
+        ((name, (node, _)),) = properties.items()
+        wrapper = name if _is_array(node) or _is_object(node) else ""
+    return Reply(pointer, wrapper, dict(sorted(properties.items())))
+
+
+def _properties(spec: Spec, pointer: str, depth: int = 0) -> Iterator[tuple[str, tuple[Mapping[str, Any], str]]]:
+    """Yield the properties of an object's schema, `allOf` opened; of a union none."""
+    node, at = spec.deref(spec.resolve(pointer), pointer)
+    if not isinstance(node, dict) or depth > 8 or "oneOf" in node or "anyOf" in node:
+        return
+    parts = node.get("allOf")
+    for index in range(len(parts) if isinstance(parts, list) else 0):
+        yield from _properties(spec, f"{at}/allOf/{index}", depth + 1)
+    stated = node.get("properties")
+    stated = stated if isinstance(stated, dict) else {}
+    for name in stated:
+        inner, inner_at = spec.deref(stated[name], f"{at}/properties/{escape(name)}")
+        yield name, (inner if isinstance(inner, dict) else {}, inner_at)
+
+
+def _types(node: Mapping[str, Any]) -> set[str]:
+    stated = node.get("type")
+    return (
+        {stated}
+        if isinstance(stated, str)
+        else {t for t in stated if t != "null"}
+        if isinstance(stated, list)
+        else set()
+    )
+
+
+def _is_array(node: Mapping[str, Any]) -> bool:
+    return _types(node) == {"array"} or (not _types(node) and "items" in node)
+
+
+def _is_object(node: Mapping[str, Any]) -> bool:
+    said = {"properties", "allOf", "oneOf", "anyOf", "additionalProperties"}
+    return _types(node) == {"object"} or (not _types(node) and not said.isdisjoint(node))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def page_style(spec: Spec, raw: RawOperation, found: Reply, parameters: list[str]) -> Paging | None:
+    """Return how the pages of a list follow each other, None for what is no list that comes in pages.
+
+    `parameters` are the wire names of what may say size and place: those of the query, and the properties of a body.
+    """
+    items = _items(found, raw)
+    if items is None:
+        return None
+    plain = {_plain(name): name for name in sorted(parameters, reverse=True)}
+    limit = next((plain[n] for n in _LIMITS if n in plain), "")
+    for style, names in _PLACES.items():
+        place = next((plain[n] for n in names if n in plain), "")
+        more = _told(spec, found, _MORE[style])
+        total = _told(spec, found, _TOTALS)
+        if place and (style != "cursor" or more) and (limit or more or total):
+            return Paging(style=style, limit=limit, place=place, items=items, more=more, total=total)
+    if limit and _links(spec, raw):
+        return Paging(style="link", limit=limit, items=items)
+    return None
+
+
+def _items(found: Reply, raw: RawOperation) -> str | None:
+    """Return the property that holds the items of a list, "" when the answer is the list; None for no list."""
+    if found.is_list:
+        return ""
+    lists = [name for name, (node, _) in (found.properties or {}).items() if _is_array(node)]
+    if len(lists) == 1:
+        return lists[0]
+    last = _plain(raw.path.rstrip("/").rsplit("/", 1)[-1])
+    return next((n for n in lists if _plain(n) == last), None) or next((n for n in lists if n in _LISTS), None)
+
+
+def _told(spec: Spec, found: Reply, names: tuple[str, ...]) -> str:
+    """Return the path of the property with one of `names`, at the top or in an object about pages."""
+    properties = found.properties or {}
+    holders: list[tuple[str, Mapping[str, tuple[Mapping[str, Any], str]]]] = [("", properties)]
+    for name, (_, pointer) in properties.items():
+        if _plain(name) in _HOLDERS:
+            holders.append((f"{name}.", dict(_properties(spec, pointer))))
+    for prefix, inner in holders:
+        plain = {
+            _plain(n): n
+            for n in sorted(inner, reverse=True)
+            if not _is_array(inner[n][0]) and not _is_object(inner[n][0])
+        }
+        for name in names:
+            if name in plain:
+                return prefix + plain[name]
+    return ""
+
+
+def _links(spec: Spec, raw: RawOperation) -> bool:
+    """Tell whether a success has the header Link."""
+    responses = _responses(raw)
+    for status in responses:
+        try:
+            node, _ = spec.deref(responses[status], f"{raw.pointer}/responses/{status}")
+        except Unresolved:
+            continue
+        headers = node.get("headers") if isinstance(node, dict) else None
+        if status.startswith("2") and isinstance(headers, dict) and any(h.lower() == "link" for h in headers):
+            return True
+    return False
+
+
+def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, parameters: list[str]) -> Paging:
+    """Return what the configuration says of pages, completed by what is inferred."""
+    inferred = page_style(spec, raw, found, parameters) or Paging(style="none", items=_items(found, raw) or "")
+    if stated.style not in ("", inferred.style):
+        inferred = Paging(items=inferred.items, limit=inferred.limit)
+    given = {f: getattr(stated, f) for f in ("style", "limit", "place", "items", "more", "total")}
+    return replace(stated, **{f: v or getattr(inferred, f) for f, v in given.items()})

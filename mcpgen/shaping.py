@@ -1,0 +1,563 @@
+"""Turns the arguments of an operation into those of a tool: what the configuration hides, renames, fixes and fills in.
+
+What a model sees and what the API gets differ here and nowhere else. Everything that the configuration names must be
+there, so that drift of the document is loud.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from .binding import Draft
+from .config import Arguments, Config, Dynamic, Paging, ToolConfig
+from .names import argument_key
+from .problems import Problem
+from .replies import completed, page_style, reply
+from .schemas import Key, Place, Schemas, Shape
+from .spec import RawOperation, Spec
+
+__all__ = ["Shaped", "Shaper"]
+
+_RANK = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4, "server": 5}
+
+_KEY = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+@dataclass(slots=True)
+class Shaped:
+    """What a tool takes, and what is done with it: the entries of `fill`, `fixed`, … as Python source."""
+
+    arguments: list[tuple[str, Draft]]
+    fill: list[tuple[str, str]] = field(default_factory=list)
+    fixed: list[tuple[str, str]] = field(default_factory=list)
+    """A marker or a quoted path, and a value."""
+    values: list[tuple[str, str]] = field(default_factory=list)
+    join: list[tuple[str, str]] = field(default_factory=list)
+    paging: str = ""
+    told: list[str] = field(default_factory=list)
+    """What is filled in and fixed, in words for the reviewer."""
+
+
+class Shaper:
+    """Shapes the tools of one document; what is wrong in the configuration goes to `wrong`."""
+
+    def __init__(self, spec: Spec, config: Config, schemas: Schemas, wrong: list[Problem]) -> None:
+        self._spec, self._config, self._schemas, self._wrong = spec, config, schemas, wrong
+        self._used: set[tuple[str, str]] = set()
+
+    def shape(
+        self,
+        label: str,
+        config: ToolConfig,
+        raw: RawOperation,
+        tags: Iterable[str],
+        drafts: Iterable[Draft],
+        read: bool,
+        *,
+        bare: bool = False,
+    ) -> Shaped:
+        """Return what the tool `label` on an operation with `drafts` for arguments takes.
+
+        `config` is its table under [tools], `tags` are those of the operation, `read` tells whether it only reads;
+        `bare` that nothing is done with it.
+        """
+        if bare:
+            listed = list(drafts)
+            keys = settle_arguments(listed)
+            return Shaped(sorted(zip(keys, listed, strict=True), key=_order))
+        return _One(self, label, config, raw, tags, list(drafts), read).shaped()
+
+    def pin_single_values(self, tools: Iterable[Shaped]) -> None:
+        """Take the required properties with a single value out of nested objects, and send them instead."""
+        if not self._config.arguments.pin_single_values:
+            return
+        tools = list(tools)
+        roots = [p for t in tools for _, d in t.arguments if not d.type_source for p in _roots(self._schemas, d)]
+        reached = self._schemas.reachable(roots)
+        # What a union tells its forms apart by, and what no path leads to, is left to the model.
+        apart = self._schemas.reachable(p for s in reached.values() for p in self._unpathed(s))
+        pinned: dict[Key, dict[str, Any]] = {}
+        for key, shape in reached.items():
+            if shape.is_class and key not in apart and not self._in_a_circle(key):
+                found = {n: v for n, p in shape.properties.items() if n in shape.required for v in self._only_value(p)}
+                if found and len(found) < len(shape.properties):
+                    pinned[key] = found
+        for tool in tools:
+            for argument, draft in tool.arguments:
+                if not draft.type_source:
+                    for path, name, value in self._paths(draft, argument, pinned):
+                        tool.fixed.append((repr(f"{path}.{name}"), repr(value)))
+                        tool.told.append(f"{path}.{name} is always {_shown(value)}")
+        for place, names in pinned.items():
+            self._schemas.drop(place, names)
+        for tool in tools:
+            tool.arguments = [(k, self._renewed(d)) for k, d in tool.arguments]
+
+    def _renewed(self, draft: Draft) -> Draft:
+        return replace(draft, shape=self._schemas.shape(draft.site)) if draft.site.key else draft
+
+    def _only_value(self, place: Place) -> list[Any]:
+        shape = self._schemas.at(place.key)
+        return list(shape.enum) if shape.enum is not None and len(shape.enum) == 1 and not shape.nullable else []
+
+    def _unpathed(self, shape: Shape) -> Iterator[Place]:
+        yield from shape.prefix
+        if isinstance(shape.extra, Place):
+            yield shape.extra
+        for member in shape.members:
+            yield from [member] if isinstance(member, Place) else self._schemas.children(member)
+
+    def _in_a_circle(self, key: Key) -> bool:
+        return key in self._schemas.reachable(self._schemas.children(self._schemas.at(key)))
+
+    def _paths(self, draft: Draft, key: str, pinned: Mapping[Key, Mapping[str, Any]]) -> Iterator[tuple[str, str, Any]]:
+        """Yield where an argument holds objects with pinned properties: path, property, value."""
+        todo: list[tuple[str, Place, tuple[Key, ...]]] = [(key, p, ()) for p in [draft.site] if p.key]
+        if not draft.site.key and draft.shape.items is not None:
+            todo.append((f"{key}[]", draft.shape.items, ()))
+        while todo:
+            path, place, above = todo.pop()
+            if place.key in above:
+                continue
+            shape = self._schemas.at(place.key)
+            for name, value in sorted(pinned.get(place.key, {}).items()):
+                yield path, name, value
+            inside = (*above, place.key)
+            if shape.items is not None:
+                todo.append((f"{path}[]", shape.items, inside))
+            todo += [(f"{path}.{n}", p, inside) for n, p in sorted(shape.properties.items(), reverse=True)]
+
+    def check_used(self) -> None:
+        """Hold that every argument that [arguments] and [tags] name is one of some tool."""
+        for at, stated in self._tables():
+            for kind in ("rename", "hide", "pin", "descriptions"):
+                for name in getattr(stated, kind):
+                    if (at, name) not in self._used:
+                        message = f"no tool {'of that tag ' if at != 'arguments' else ''}has an argument {name!r}"
+                        self._wrong.append(self._config.problem(f"{at}.{kind}", message))
+
+    def _tables(self) -> Iterator[tuple[str, Arguments]]:
+        yield "arguments", self._config.arguments
+        for tag, stated in self._config.tags.items():
+            yield f"tags.{tag}", stated
+
+    def tables(self, tags: Iterable[str]) -> list[tuple[str, Arguments]]:
+        """Return what holds for the arguments of an operation with `tags`, the most particular first."""
+        wanted = {f"tags.{t}" for t in tags}
+        return [t for t in self._tables() if t[0] in wanted] + [("arguments", self._config.arguments)]
+
+
+class _One:
+    """One tool on its way."""
+
+    def __init__(
+        self,
+        shaper: Shaper,
+        label: str,
+        config: ToolConfig,
+        raw: RawOperation,
+        tags: Iterable[str],
+        drafts: list[Draft],
+        read: bool,
+    ) -> None:
+        self._shaper, self._label, self._config, self._raw, self._read = shaper, label, config, raw, read
+        self._schemas = shaper._schemas
+        self._tables = shaper.tables(tags)
+        self._drafts = drafts
+        self._keys = settle_arguments(drafts)
+        self._gone: set[int] = set()
+        self._out = Shaped([])
+
+    # -- names ------------------------------
+
+    def _find(self, name: str) -> int | None:
+        """Return the index of the argument that `name` means: its key, its name on the wire, or that as a key."""
+        for names in (self._keys, [d.wire for d in self._drafts], [argument_key(d.wire) for d in self._drafts]):
+            if name in names:
+                return names.index(name)
+        return None
+
+    def _named(self, kind: str, name: str) -> int | None:
+        """Return the index of an argument that the tool's own table names; without one that is a problem."""
+        index = self._find(name)
+        if index is None:
+            known = sorted({*self._keys})
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "known: " + (", ".join(known[:12]) or "none")
+            self._problem(kind, f"the document has no argument of {self._label} {name!r}", hint)
+        return index
+
+    def _problem(self, kind: str, message: str, hint: str = "") -> None:
+        key = f"tools.{self._label}.{kind}"
+        self._shaper._wrong.append(self._shaper._config.problem(key, message, hint))
+
+    def _given(self, kind: str) -> Iterator[tuple[int, str, Any]]:
+        """Yield what is stated of arguments, the tool's own words before those of its tags and of all tools."""
+        seen: set[int] = set()
+        own = getattr(self._config, "arguments" if kind == "descriptions" else kind)
+        for name in own:
+            index = self._named("arguments" if kind == "descriptions" else kind, name)
+            if index is not None and index not in seen:
+                seen.add(index)
+                yield index, name, own[name] if isinstance(own, Mapping) else True
+        for at, table in self._tables:
+            stated = getattr(table, kind)
+            for name in stated:
+                index = self._find(name)
+                if index is not None:
+                    self._shaper._used.add((at, name))
+                    if index not in seen:
+                        seen.add(index)
+                        yield index, name, stated[name] if isinstance(stated, Mapping) else False
+
+    # -- steps ------------------------------
+
+    def shaped(self) -> Shaped:
+        sent = {n.lower() for n in self._shaper._config.headers}
+        self._gone |= {i for i, d in enumerate(self._drafts) if d.place == "header" and d.wire.lower() in sent}
+        paging = self._paging()
+        self._override()
+        self._require()
+        self._pin()
+        self._single()
+        self._hide()
+        self._rename()
+        if paging is not None:
+            self._page(paging)
+        self._default()
+        for index, _, words_ in self._given("descriptions"):
+            text = re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", words_)
+            self._drafts[index] = described(self._drafts[index], text)
+        out = self._out
+        kept = [(self._keys[i], self._drafts[i]) for i in range(len(self._drafts)) if i not in self._gone]
+        out.arguments = sorted(kept, key=_order)
+        return out
+
+    def _override(self) -> None:
+        """Give arguments the schemas that the configuration says: narrower, of other names, or as lists."""
+        for name, stated in self._config.schema.items():
+            if (index := self._named("schema", name)) is not None:
+                draft = self._drafts[index]
+                where = f"{self._label} {self._keys[index]} schema"
+                root = self._shaper._spec.root.setdefault("x-mcpgen", {})
+                root[where] = stated
+                own = self._schemas.place("#/x-mcpgen/" + where.replace("~", "~0").replace("/", "~1"))
+                key = own.key if "type" in stated or not draft.site.key else draft.site.key + own.key
+                site = Place(key, own.description or draft.site.description, draft.site.default)
+                self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
+        for name, names in self._config.values.items():
+            if (index := self._named("values", name)) is not None:
+                self._rename_values(index, names)
+        if self._shaper._config.arguments.bracket_lists:
+            for index, draft in enumerate(self._drafts):
+                if draft.place == "query" and draft.wire.endswith("[]") and draft.shape.type != "array":
+                    self._make_list(index)
+        for name, separator in self._config.join.items():
+            if (index := self._named("join", name)) is not None:
+                if self._drafts[index].shape.type != "array":
+                    self._make_list(index)
+                self._out.join.append((name, separator))
+
+    def _make_list(self, index: int) -> None:
+        draft = self._drafts[index]
+        inner = draft.site._replace(description="", default=None) if draft.site.key else None
+        shape = Shape((), "array", description=draft.site.description or draft.shape.description, items=inner)
+        site = self._schemas.invent(f"{self._label} {self._keys[index]} list", shape)
+        self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
+
+    def _rename_values(self, index: int, names: Mapping[str, Any]) -> None:
+        draft = self._drafts[index]
+        many = draft.shape.type == "array" and draft.shape.items is not None
+        shape = self._schemas.shape(draft.shape.items) if many and draft.shape.items else draft.shape
+        for value in names.values():
+            if shape.enum is not None and value not in shape.enum:
+                known = ", ".join(map(str, shape.enum))
+                self._problem("values", f"{value!r} is no value of {self._keys[index]!r}", f"known: {known}")
+        where = f"{self._label} {self._keys[index]} values"
+        inner = Shape((), "string", enum=list(names), description=draft.shape.description)
+        site = self._schemas.invent(where, inner)
+        if many:
+            listed = replace(draft.shape, items=site._replace(description=""))
+            site = self._schemas.invent(f"{where} list", listed)
+        site = site._replace(description=draft.site.description or draft.shape.description)
+        self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
+        self._out.values.append((self._keys[index], repr(dict(names))))
+
+    def _require(self) -> None:
+        for name in self._config.require:
+            if (index := self._named("require", name)) is not None:
+                draft = self._drafts[index]
+                shape = replace(draft.shape, nullable=False, default=None)
+                site = self._schemas.invent(f"{self._label} {self._keys[index]} required", shape)
+                site = site._replace(description=draft.site.description or shape.description, default=None)
+                marker = draft.marker_source.replace(", null=True", "")
+                self._drafts[index] = replace(
+                    draft, required=True, site=site, shape=self._schemas.shape(site), marker_source=marker
+                )
+
+    def _pin(self) -> None:
+        """Fix values: the argument is gone, what it would hold is sent."""
+        for index, _, value in self._given("pin"):
+            self._gone.add(index)
+            self._out.fixed.append((self._drafts[index].marker_source, source(value)))
+            self._out.told.append(f"{self._drafts[index].wire} is {_shown(value)}")
+            for dynamic in _dynamics(value):
+                self._check_dynamic("pin", dynamic)
+
+    def _check_dynamic(self, kind: str, value: Dynamic) -> None:
+        if value.kind == "context" and value.text.partition(".")[0] not in self._shaper._config.contexts:
+            hint = 'declare it: [context.me] with operation = "getCurrentUser"'
+            self._problem(kind, f"there is no context {value.text.partition('.')[0]!r}", hint)
+
+    def _single(self) -> None:
+        if not self._shaper._config.arguments.pin_single_values:
+            return
+        for index, draft in enumerate(self._drafts):
+            if index in self._gone or not draft.required or draft.shape.enum is None or len(draft.shape.enum) != 1:
+                continue
+            self._gone.add(index)
+            self._out.fixed.append((draft.marker_source, repr(draft.shape.enum[0])))
+            self._out.told.append(f"{draft.wire} is {_shown(draft.shape.enum[0])}")
+
+    def _hide(self) -> None:
+        defaulted = {i for i in map(self._find, self._config.defaults) if i is not None}
+        for index, name, own in self._given("hide"):
+            if index in self._gone:
+                continue
+            if self._drafts[index].required and index not in defaulted:
+                if own:
+                    message = f"{self._label} cannot do without the argument {name!r}: it is required"
+                    self._problem("hide", message, "give it a value with pin, or a default")
+                continue
+            self._gone.add(index)
+        if self._config.only:
+            kept = {i for i in (self._named("only", n) for n in self._config.only) if i is not None}
+            for index, draft in enumerate(self._drafts):
+                if index not in kept and index not in self._gone:
+                    if draft.required:
+                        message = f"{self._label} cannot do without the argument {self._keys[index]!r}: it is required"
+                        self._problem("only", message, "name it, or give it a value with pin")
+                    self._gone.add(index)
+
+    def _rename(self) -> None:
+        before = list(self._keys)
+        # What is left settles anew: an argument that is gone takes no name.
+        left = [i for i in range(len(self._drafts)) if i not in self._gone]
+        for index, key in zip(left, settle_arguments([self._drafts[i] for i in left]), strict=True):
+            self._keys[index] = key
+        renamed: dict[int, str] = {}
+        for index, _, new in self._given_before("rename", before):
+            if index in self._gone:
+                continue
+            if not _KEY.fullmatch(new):
+                self._problem("rename", f"{new!r} is no name of an argument", "write 1 to 64 of a-z A-Z 0-9 _ -")
+            renamed[index] = new
+        for index, new in renamed.items():
+            if any(self._keys[i] == new and renamed.get(i, "") in ("", new) for i in left if i != index):
+                self._problem("rename", f"{self._label} has another argument {new!r}")
+            self._keys[index] = new
+        moved = {before[i]: self._keys[i] for i in left}
+        self._out.values = [(moved.get(k, k), v) for k, v in self._out.values]
+        self._out.join = [(moved.get(self._key_of(k, before), k), v) for k, v in self._out.join]
+        self._out.fixed = [(m, _moved(v, moved)) for m, v in self._out.fixed]
+
+    def _key_of(self, name: str, before: list[str]) -> str:
+        index = self._find_in(before, name)
+        return name if index is None else before[index]
+
+    def _find_in(self, keys: list[str], name: str) -> int | None:
+        now, self._keys = self._keys, keys
+        try:
+            return self._find(name)
+        finally:
+            self._keys = now
+
+    def _given_before(self, kind: str, keys: list[str]) -> list[tuple[int, str, Any]]:
+        now, self._keys = self._keys, keys
+        try:
+            return list(self._given(kind))
+        finally:
+            self._keys = now
+
+    def _default(self) -> None:
+        for name, value in self._config.defaults.items():
+            head, _, rest = re.sub(r"\[\]", ".[]", name).partition(".")
+            index = self._named("defaults", head)
+            if index is None:
+                continue
+            path = self._keys[index] + name[len(head) :]
+            self._out.fill.append((path, source(value)))
+            self._out.told.append(f"{path} is {_shown(value)} unless it is given")
+            for dynamic in _dynamics(value):
+                self._check_dynamic("defaults", dynamic)
+            if rest or index in self._gone:
+                continue
+            draft = replace(self._drafts[index], required=False)
+            if isinstance(value, Dynamic):
+                said = f"{draft.site.description or draft.shape.description} By default {_shown(value)}.".strip()
+                draft = described(draft, said)
+            elif draft.site.key:
+                site = draft.site._replace(default=value)
+                draft = replace(draft, site=site, shape=self._schemas.shape(site))
+            self._drafts[index] = draft
+
+    # -- pages ------------------------------
+
+    def _paging(self) -> Paging | None:
+        """Return how the tool's pages follow each other; None for a tool without pages."""
+        stated, policy = self._config.paging, self._shaper._config.paging
+        if stated is False or (stated is None and policy is None):
+            return None
+        spec, raw = self._shaper._spec, self._raw
+        found = reply(spec, raw)
+        names = [d.wire for d in self._drafts if d.place in ("query", "body")]
+        if isinstance(stated, Paging):
+            paging = completed(stated, spec, raw, found, names)
+        else:
+            inferred = page_style(spec, raw, found, names) if self._read or stated else None
+            if inferred is None:
+                if stated:
+                    self._problem(
+                        "paging",
+                        f"how the pages of {self._label} follow each other cannot be told",
+                        "say it in a table",
+                    )
+                return None
+            paging = inferred
+        for kind in ("limit", "place"):
+            name = getattr(paging, kind)
+            if name and name not in names:
+                self._problem("paging", f"{self._label} has no parameter {name!r}")
+        if paging.style not in ("none", "link") and not paging.place:
+            self._problem(
+                "paging", f"the parameter with which the pages of {self._label} start is missing", 'add place = "…"'
+            )
+        return paging
+
+    def _page(self, paging: Paging) -> None:
+        """Put an argument for how many items in the place of those for size and start."""
+        policy = self._shaper._config.paging
+        most = paging.max_items or (policy.max_items if policy else 1000)
+        usual = min(policy.default_items if policy else 100, most)
+        by_wire = {d.wire: i for i, d in enumerate(self._drafts)}
+        limit, place = by_wire.get(paging.limit), by_wire.get(paging.place)
+        size = paging.page_size or (policy.page_size if policy else 100)
+        if limit is not None:
+            top = self._drafts[limit].shape.limits.get("maximum")
+            size = min(size, int(top)) if isinstance(top, int | float) and top >= 1 else size
+            self._gone.add(limit)
+        key = self._keys[limit] if limit is not None and limit not in self._hidden() else "limit"
+        default = self._config.defaults.get(paging.limit or "limit", self._config.defaults.get(key, usual))
+        words_ = f"How many items at most, from all pages together; up to {most:,}."
+        bounds: dict[str, Any] = {"minimum": 1, "maximum": most}
+        shape = Shape((), "integer", limits=bounds, description=words_, default=default)
+        site = self._schemas.invent(f"{self._label} {key} items", shape)
+        self._drafts.append(Draft("server", key, "Local()", site, False, self._schemas.shape(site)))
+        self._keys.append(key)
+        start = ""
+        marker = "None" if place is None else self._drafts[place].marker_source
+        if place is not None and place not in self._gone:
+            draft = self._drafts[place]
+            start = self._keys[place]
+            if paging.style == "page" or paging.style == "cursor" or paging.style == "offset":
+                self._drafts[place] = replace(draft, marker_source="Local()", place="server", required=False)
+        if self._config.defaults.get(key) is None and self._config.defaults.get(paging.limit or "") is None:
+            self._out.fill.append((key, repr(default)))
+        names = (policy.items, policy.note) if policy else ("items", "note")
+        options = {
+            "limit": self._drafts[limit].marker_source if limit is not None else "",
+            "place": "" if marker == "None" else marker,
+            "more": repr(paging.more) if paging.more else "",
+            "total": repr(paging.total) if paging.total else "",
+            "page_size": str(size) if size != 100 else "",
+            "max_items": str(most) if most != 1000 else "",
+            "arguments": repr((key, start)) if (key, start) != ("limit", "") else "",
+            "names": repr(names) if names != ("items", "note") else "",
+        }
+        said = "".join(f", {n}={v}" for n, v in options.items() if v)
+        self._out.paging = f"Paging({paging.style!r}, {paging.items!r}{said})"
+        self._out.told.append(f"pages follow each other by {paging.place or paging.style}; at most {most:,} items")
+
+    def _hidden(self) -> set[int]:
+        return {i for n in self._config.hide if (i := self._find(n)) is not None}
+
+
+def _order(argument: tuple[str, Draft]) -> tuple[int, str]:
+    return _RANK[argument[1].place], argument[1].wire
+
+
+def settle_arguments(drafts: list[Draft]) -> list[str]:
+    """Return a key for every argument; those that clash are qualified by their place, the path's keep theirs."""
+    order = sorted(
+        range(len(drafts)),
+        key=lambda i: (_RANK[drafts[i].place], argument_key(drafts[i].wire) != drafts[i].wire, drafts[i].wire),
+    )
+    taken: set[str] = set()
+    keys = [""] * len(drafts)
+    for index in order:
+        draft = drafts[index]
+        key = argument_key(draft.wire)
+        if key.lower() in taken:
+            key = f"{draft.place}_{key}"[:64]
+        if key.lower() in taken:
+            key = argument_key(f"{draft.place}_{draft.wire}\0{draft.marker_source}")
+        taken.add(key.lower())
+        keys[index] = key
+    return keys
+
+
+def described(draft: Draft, text: str) -> Draft:
+    """Return an argument with other words."""
+    schema = {**draft.schema, "description": text} if draft.schema else None
+    shape = draft.shape if draft.site.key else replace(draft.shape, description=text)
+    return replace(draft, site=draft.site._replace(description=text), shape=shape, schema=schema)
+
+
+def _roots(schemas: Schemas, draft: Draft) -> list[Place]:
+    return list(schemas.children(draft.shape)) if not draft.site.key else [draft.site]
+
+
+def source(value: Any) -> str:
+    """Return a value of the configuration as Python."""
+    match value:
+        case Dynamic():
+            name = {"argument": "Argument", "context": "Context", "now": "Now"}[value.kind]
+            return f"{name}({value.text!r})"
+        case dict():
+            return "{" + ", ".join(f"{k!r}: {source(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(source(v) for v in value) + "]"
+    return repr(value)
+
+
+def _moved(text: str, moved: Mapping[str, str]) -> str:
+    """Return the source of a value whose arguments have their final keys."""
+    return re.sub(r"\bArgument\('([^'\\]*)'\)", lambda m: f"Argument({moved.get(m[1], m[1])!r})", text)
+
+
+def _dynamics(value: Any) -> Iterator[Dynamic]:
+    if isinstance(value, Dynamic):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _dynamics(inner)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case Dynamic(kind="argument"):
+            return f"what {value.text} is"
+        case Dynamic(kind="context"):
+            return f"{value.text} of the context"
+        case Dynamic():
+            return "now" if not value.text else f"now {value.text}"
+        case str():
+            return f'"{value}"'
+        case dict():
+            return "{" + ", ".join(f"{k}: {_shown(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(_shown, value)) + "]"
+    return repr(value) if not isinstance(value, bool) else str(value).lower()
