@@ -15,7 +15,7 @@ from typing import Any
 from .names import words
 from .plan import Annotations
 
-__all__ = ["annotate", "looks_like_a_read"]
+__all__ = ["adopted", "annotate", "looks_like_a_read"]
 
 _BY_VERB = {
     "GET": (True, False, True),
@@ -78,6 +78,26 @@ def annotate(
     if writes_destroy and not found.read_only:
         found = replace(found, destructive=True, idempotent=False, reason="policy: every write is destructive")
     return _stated(found, override, "configuration") if override else found
+
+
+def adopted(stated: Mapping[str, Any], override: Mapping[str, bool]) -> tuple[Annotations, dict[str, Any]]:
+    """Return the hints of a tool of another MCP server, and its annotations as they are passed on.
+
+    What it leaves open is what MCP says (2025-11-25, ToolAnnotations): not read-only, destructive, not idempotent, open
+    world. Only what `override` states is passed on otherwise than it came.
+    """
+    said = {_EXTENSION_KEYS[k]: v for k, v in stated.items() if k in _EXTENSION_KEYS and _is_bool(v)}
+    destructive = said.get("destructive", not said.get("read_only", False))
+    read_only = said.get("read_only", False) and not destructive
+    reason = "the remote's annotations" if "read_only" in said else "the remote does not say that it only reads"
+    found = Annotations(
+        read_only, destructive, said.get("idempotent", False), said.get("open_world", True), reason
+    )
+    if not override:
+        return found, dict(stated)
+    found = _stated(found, override, "configuration")
+    hints = {k: getattr(found, v) for k, v in _EXTENSION_KEYS.items() if v in override or v in said}
+    return found, {**stated, **hints}
 
 
 def _stated(found: Annotations, stated: Mapping[str, bool], who: str) -> Annotations:

@@ -58,7 +58,7 @@ def completed(plan: Plan, path: str, text: str | None) -> Plan:
     tool which does not exist.
     """
     if text is not None:
-        plan = replace(plan, custom=tuple(_tools(plan, path, text)), custom_source=text)
+        plan = replace(plan, custom=(*plan.custom, *_tools(plan, path, text)), custom_source=text)
     if wrong := list(_clashes(plan, path)):
         raise Rejected(wrong)
     return plan

@@ -1,8 +1,8 @@
 """Turns a document into entries that a tool can search, because a model that knows the API asks less and errs less.
 
 There is one for every operation (those that are no tools too), component schema, security scheme and tag, and one for
-every section of the document's own introduction. An entry has a kind, a name and a text; an operation also its method,
-its path and its tools. A value of an entry is a text of the document, cleaned, and nothing else.
+every section of the document's own introduction. An entry has a kind, a name and a text; an operation also its method
+and its path. A value of an entry is a text of the document, cleaned, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,32 +11,64 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .plan import Entry
 from .schemas import clean
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["Entry", "entries"]
+__all__ = ["ABOUT", "ARGUMENTS", "entries"]
 
-Entry = Mapping[str, str]
+ABOUT = """
+Search the docs of {title}: its operations with their parameters and answers, its schemas, sign-in and guides.
+
+Use it to answer questions about the API, or to find the tool for a task, without making any changes: it reads a copy
+of the documentation that is part of this server, and sends no request. A result has an operation's method and path,
+and the tool that calls it where there is one.
+"""
+"""What the tool that searches the entries says of itself."""
+
+ARGUMENTS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "query": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "Key words, such as the name of a thing and what is to be done with it.",
+        },
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 20,
+            "default": 5,
+            "description": "How many results to return, the best ones first.",
+        },
+    },
+    "required": ["query"],
+    "additionalProperties": False,
+}
+"""Those of `SearchDocs` in the runtime."""
 
 TOTAL = 4_000_000
 """Characters that the texts of all entries may have together; above it every text is cut shorter."""
 _TEXTS = (2_000, 1_000, 500, 250)
+_OWN = ("accept", "authorization", "content-type")
+"""Headers that the server sends by itself (OpenAPI 3.1.1, "Parameter Object", has documents leave them out)."""
 _DEPTH = 4
 """How far members of allOf, oneOf and anyOf are followed for their properties."""
 
 
-def entries(spec: Spec, tools: Mapping[tuple[str, str], Sequence[str]]) -> tuple[Entry, ...]:
-    """Return the entries of a document by kind and name; `tools` are the names by path and method."""
+def entries(spec: Spec) -> tuple[Entry, ...]:
+    """Return the entries of a document by kind and name."""
     reader = _Reader(spec)
     found = [
         *reader.sections(),
-        *(reader.operation(raw, tools.get((raw.path, raw.method), ())) for raw in spec.operations()),
+        *map(reader.operation, spec.operations()),
         *reader.components("schemas", "schema"),
         *reader.components("securitySchemes", "security"),
         *reader.tags(),
     ]
     room = next((n for n in _TEXTS if sum(min(len(e["text"]), n) for e in found) <= TOTAL), _TEXTS[-1])
-    cut = [{k: v if k != "text" else clean(v, room) for k, v in e.items() if v} for e in found]
+    cut = [{k: v if k != "text" else clean(v, room) for k, v in e.items() if v or k == "text"} for e in found]
     return tuple(sorted(cut, key=lambda e: (e["kind"], e["name"], *(e.get(k, "") for k in ("path", "method", "text")))))
 
 
@@ -58,13 +90,14 @@ class _Reader:
         for tag in _dicts(self._spec.root.get("tags")):
             yield _entry("tag", _text(tag, "name"), _text(tag, "description"))
 
-    def operation(self, raw: RawOperation, tools: Sequence[str]) -> Entry:
+    def operation(self, raw: RawOperation) -> Entry:
         node = raw.node
         said = [_text(node, "summary"), _text(node, "description")]
         parameters = [
             (_text(p, "name"), f"- {_text(p, 'name')} ({_text(p, 'in')}{_demand(p)}){_told(p)}")
             for holder, pointer in ((raw.item, raw.item_pointer), (node, raw.pointer))
             for p in self._members(holder.get("parameters"), f"{pointer}/parameters")
+            if _text(p, "name").lower() not in _OWN
         ]
         body = self._node(node.get("requestBody"), f"{raw.pointer}/requestBody")
         answers = _dict(node.get("responses"))
@@ -76,20 +109,22 @@ class _Reader:
             _list("Answers:", sorted(self._answer(s, a, raw.pointer) for s, a in answers.items())),
         )
         name = _text(node, "operationId") or f"{raw.method} {raw.path}"
-        return _entry("operation", name, text, method=raw.method, path=raw.path, tool=", ".join(tools))
+        return _entry("operation", name, text, method=raw.method, path=raw.path)
 
     def components(self, place: str, kind: str) -> Iterator[Entry]:
         components = _dict(self._spec.root.get("components"))
         for name, stated in _dict(components.get(place)).items():
             pointer = f"#/components/{place}/{escape(name)}"
             node = self._node(stated, pointer)
-            facts = [
-                f"{key}: {node[key]}" for key in ("type", "scheme", "in", "name") if isinstance(node.get(key), str)
-            ]
-            lines = sorted(self._fields(node, pointer)) if kind == "schema" else ["- " + ", ".join(facts)]
-            title = _text(node, "title")
-            described = _joined(title if title != name else "", _text(node, "description"), _values(node))
-            yield _entry(kind, name, _joined(described, _list("Properties:" if kind == "schema" else "", lines)))
+            title, described = _text(node, "title"), _text(node, "description")
+            facts = ("type", "scheme", "in", "name") if kind == "security" else ()
+            text = _joined(
+                *dict.fromkeys([title if title != name else "", described]),
+                ", ".join(f"{key}: {_text(node, key)}" for key in facts if _text(node, key)),
+                _values(node),
+                _list("Properties:", sorted(self._fields(node, pointer))),
+            )
+            yield _entry(kind, name, text)
 
     def _answer(self, status: str, stated: Any, pointer: str) -> str:
         answer = self._node(stated, f"{pointer}/responses/{escape(str(status))}")

@@ -6,30 +6,25 @@ Sources: MCP 2025-11-25 and 2026-07-28, "Streamable HTTP"; JSON-RPC 2.0, section
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from .spec import RawOperation, Spec, Unresolved, escape
 
 __all__ = ["alone", "evidence", "examples"]
 
-_ACCEPTED = ("application/json", "text/event-stream")
-_METHODS = ("initialize", "server/discover", "tools/call", "tools/list")
+_TRANSPORT = ("DELETE", "GET", "OPTIONS", "POST")
+"""What Streamable HTTP, and a browser before it, sends to an endpoint."""
+
+_METHODS = {"initialize", "server/discover", "tools/call", "tools/list"}
 
 
 def alone(spec: Spec) -> tuple[RawOperation, tuple[str, ...]] | None:
-    """Return the operation that is an MCP endpoint, with the evidence; None for a document that has others too.
-
-    GET and DELETE of the same path belong to the transport.
-    """
+    """Return the operation that is an MCP endpoint, with the evidence; None for a document that is about more."""
     operations = list(spec.operations())
-    found = [(o, said) for o in operations if (said := evidence(spec, o))]
-    if len(found) != 1 or any(o.path != found[0][0].path or o.method not in _TRANSPORT for o in operations):
+    if len({o.path for o in operations}) != 1 or any(o.method not in _TRANSPORT for o in operations):
         return None
-    return found[0]
-
-
-_TRANSPORT = ("DELETE", "GET", "OPTIONS", "POST")
+    return next(((o, said) for o in operations if (said := evidence(spec, o))), None)
 
 
 def evidence(spec: Spec, raw: RawOperation) -> tuple[str, ...]:
@@ -40,78 +35,71 @@ def evidence(spec: Spec, raw: RawOperation) -> tuple[str, ...]:
     if raw.method != "POST":
         return ()
     method = None
-    for schema in _bodies(spec, raw):
-        properties = dict(_properties(spec, schema))
+    for schema, at in _bodies(spec, raw):
+        properties = dict(_properties(spec, schema, at))
         if "method" in properties and _values(properties.get("jsonrpc")) == ["2.0"]:
             method = properties["method"]
     if method is None:
         return ()
     found = []
-    if all(kind in _accept(spec, raw) for kind in _ACCEPTED):
-        found.append("it asks to accept both JSON and an event stream")
-    named = {v.get("method") for _, v in examples(spec, raw.node.get("requestBody")) if isinstance(v, dict)}
-    if called := sorted({*_METHODS} & {*_values(method), *filter(_is_text, named)}):
-        found.append(f"it is shown with the method {', '.join(called)}")
+    accepted = _accept(spec, raw)
+    if "application/json" in accepted and "text/event-stream" in accepted:
+        found.append("its Accept header names both JSON and event streams")
+    shown = [v.get("method") for _, v in examples(spec, raw.node.get("requestBody"), f"{raw.pointer}/requestBody")]
+    if called := sorted(_METHODS & {str(m) for m in (*_values(method), *shown)}):
+        found.append(f"it is shown with the method {' and '.join(called)}")
     if raw.path.split("?")[0].rstrip("/").endswith("/mcp"):
         found.append("its path ends in /mcp")
     return ("its body is a request of JSON-RPC 2.0", *found) if found else ()
 
 
-def examples(spec: Spec, stated: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the example values of a body or an answer, each with its pointer."""
-    try:
-        node, _ = spec.deref(stated, "#")
-    except Unresolved:
-        return
-    content = node.get("content") if isinstance(node, dict) else None
-    for media in content.values() if isinstance(content, dict) else ():
-        if not isinstance(media, dict):
-            continue
-        if "example" in media:
-            yield "", media["example"]
+def examples(spec: Spec, stated: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects that a body or an answer shows as examples, each with its pointer."""
+    for media, at in _media(spec, stated, pointer):
+        if isinstance(media.get("example"), dict):
+            yield f"{at}/example", media["example"]
         several = media.get("examples")
-        for example in several.values() if isinstance(several, dict) else ():
-            try:
-                known, at = spec.deref(example, "#")
-            except Unresolved:
-                continue
-            if isinstance(known, dict) and "value" in known:
-                yield f"{at}/value", known["value"]
+        for name, example in several.items() if isinstance(several, dict) else ():
+            node, place = _deref(spec, example, f"{at}/examples/{escape(name)}")
+            if isinstance(node, dict) and isinstance(node.get("value"), dict):
+                yield f"{place}/value", node["value"]
 
 
-def _bodies(spec: Spec, raw: RawOperation) -> Iterator[Any]:
-    """Yield the schemas of the JSON that an operation takes."""
-    try:
-        body, _ = spec.deref(raw.node.get("requestBody"), f"{raw.pointer}/requestBody")
-    except Unresolved:
-        return
-    content = body.get("content") if isinstance(body, dict) else None
+def _bodies(spec: Spec, raw: RawOperation) -> Iterator[tuple[Any, str]]:
+    for media, at in _media(spec, raw.node.get("requestBody"), f"{raw.pointer}/requestBody"):
+        yield media.get("schema"), f"{at}/schema"
+
+
+def _media(spec: Spec, stated: Any, pointer: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the Media Type Objects of a body or an answer that are JSON."""
+    node, at = _deref(spec, stated, pointer)
+    content = node.get("content") if isinstance(node, dict) else None
     for kind, media in content.items() if isinstance(content, dict) else ():
-        if kind.split(";")[0].strip().lower() == "application/json" and isinstance(media, dict):
-            yield media.get("schema")
+        known, place = _deref(spec, media, f"{at}/content/{escape(kind)}")
+        if "json" in kind.lower() and isinstance(known, dict):
+            yield known, place
 
 
-def _properties(spec: Spec, schema: Any, depth: int = 4) -> Iterator[tuple[str, Any]]:
+def _properties(spec: Spec, schema: Any, pointer: str, depth: int = 4) -> Iterator[tuple[str, Any]]:
     """Yield the properties of a schema and of the forms that it combines."""
-    try:
-        node, _ = spec.deref(schema, "#")
-    except Unresolved:
-        return
+    node, at = _deref(spec, schema, pointer)
     if not isinstance(node, dict) or not depth:
         return
     for kind in ("allOf", "oneOf", "anyOf"):
         parts = node.get(kind)
-        for part in parts if isinstance(parts, list) else ():
-            yield from _properties(spec, part, depth - 1)
-    if isinstance(node.get("properties"), dict):
-        yield from node["properties"].items()
+        for index, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield from _properties(spec, part, f"{at}/{kind}/{index}", depth - 1)
+    properties = node.get("properties")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        yield name, _deref(spec, inner, f"{at}/properties/{escape(name)}")[0]
 
 
 def _values(schema: Any) -> list[Any]:
+    """Return the values that a schema names."""
     if not isinstance(schema, dict):
         return []
     values = [schema["const"]] if "const" in schema else schema.get("enum")
-    return [v for v in values if _is_text(v)] if isinstance(values, list) else []
+    return values if isinstance(values, list) else []
 
 
 def _accept(spec: Spec, raw: RawOperation) -> str:
@@ -119,14 +107,15 @@ def _accept(spec: Spec, raw: RawOperation) -> str:
     for holder, pointer in ((raw.node, raw.pointer), (raw.item, raw.item_pointer)):
         stated = holder.get("parameters")
         for index, item in enumerate(stated if isinstance(stated, list) else ()):
-            try:
-                node, _ = spec.deref(item, f"{pointer}/parameters/{escape(str(index))}")
-            except Unresolved:
-                continue
-            if isinstance(node, Mapping) and str(node.get("name")).lower() == "accept":
+            node, _ = _deref(spec, item, f"{pointer}/parameters/{index}")
+            if isinstance(node, dict) and str(node.get("name")).lower() == "accept":
                 return json.dumps(node, default=str)
     return ""
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _deref(spec: Spec, node: Any, pointer: str) -> tuple[Any, str]:
+    """Return what a node or its references lead to; None when that is nothing."""
+    try:
+        return spec.deref(node, pointer)
+    except Unresolved:
+        return None, pointer

@@ -19,6 +19,8 @@ from .problems import Problem
 
 Effect = Literal["read", "write", "destructive"]
 JsonSchema = Mapping[str, Any]
+Entry = Mapping[str, str]
+"""Something that the document says: its kind, name and text, and an operation's method, path and tools."""
 
 
 def json_bytes(value: Any, indent: int | None = None) -> bytes:
@@ -113,8 +115,9 @@ class Argument:
     @property
     def source(self) -> str:
         """The field: its type, its place in the request, what pydantic checks and tells."""
-        parts = ", ".join(p for p in (self.type_source, self.marker_source, self.field_source) if p)
-        return f"{self.field}: Annotated[{parts}]" + ("" if self.required else " = None")
+        parts = [p for p in (self.type_source, self.marker_source, self.field_source) if p]
+        type_ = f"Annotated[{', '.join(parts)}]" if len(parts) > 1 else self.type_source
+        return f"{self.field}: {type_}" + ("" if self.required else " = None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ class Tool:
     markers: tuple[str, ...]
     typing: tuple[str, ...]
     models: tuple[str, ...]
+    listed: Mapping[str, Any] | None = None
+    """What another MCP server lists, of a tool that is passed on to it."""
 
     @property
     def description_lines(self) -> tuple[str, ...]:
@@ -165,6 +170,8 @@ class Tool:
 
     def entry(self) -> dict[str, Any]:
         """Return the tool as `tools/list` shows it."""
+        if self.listed is not None:
+            return dict(self.listed)
         return _entry(self.name, self.title, self.description, self.input_schema, self.annotations)
 
 
@@ -184,9 +191,13 @@ def _entry(name: str, title: str, description: str, schema: JsonSchema, hints: A
     }
 
 
+SEARCHING = "api_docs"
+"""The module of the tool that searches the document, and its area."""
+
+
 @dataclass(frozen=True, slots=True)
 class CustomTool:
-    """One tool of custom.py."""
+    """One tool that is no operation: of custom.py, or the search of the document."""
 
     name: str
     class_name: str
@@ -205,11 +216,12 @@ class CustomTool:
     path: str = ""
     arguments: tuple[Argument, ...] = ()
     filled: tuple[str, ...] = ()
+    module: str = "custom"
 
     @property
     def place(self) -> str:
         """Where the class is: module and name below the package's `tools`."""
-        return f"custom:{self.class_name}"
+        return f"{self.module}:{self.class_name}"
 
     @property
     def description_lines(self) -> tuple[str, ...]:
@@ -218,6 +230,8 @@ class CustomTool:
     @property
     def called(self) -> str:
         """The request, for people."""
+        if self.module == SEARCHING:
+            return "docs.json, no request"
         return "custom.py" + (f", which calls {', '.join(self.calls)}" if self.calls else "")
 
     @property
@@ -375,6 +389,18 @@ class KeyHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The MCP endpoint that the whole document is about: the server is a proxy for it."""
+
+    path: str
+    pointer: str
+    source: str
+    evidence: tuple[str, ...]
+    origin: str = ""
+    """Where its tools are known from."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """An operation that is no tool, and why."""
 
@@ -429,10 +455,13 @@ class Plan:
     custom: tuple[CustomTool, ...] = ()
     custom_source: str = ""
     """The text of custom.py."""
+    docs: tuple[Entry, ...] = ()
+    """What the document says, for the tool that searches it; empty without one."""
     mentions: tuple[tuple[Problem, str], ...] = ()
     """The tools that descriptions name, each with a problem at the place that names it."""
     corrections: tuple[Correction, ...] = ()
     """What the configuration changed in the document before anything was made of it."""
+    endpoint: Endpoint | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -519,6 +548,28 @@ class Plan:
         return tuple(sorted((*self.operations, *self.custom), key=lambda t: t.name))
 
     @property
+    def searches(self) -> tuple[CustomTool, ...]:
+        """The tool that searches the document, if there is one."""
+        return tuple(t for t in self.custom if t.module == SEARCHING)
+
+    @property
+    def documentation(self) -> tuple[Entry, ...]:
+        """What the document says, with the tools that call its operations."""
+        tools: dict[tuple[str, str], list[str]] = {}
+        for tool in self.operations:
+            tools.setdefault((tool.method, tool.path), []).append(tool.name)
+        for custom in self.custom:
+            for called in custom.calls:
+                tools.setdefault(("", called), []).append(custom.name)
+        found = []
+        for entry in self.docs:
+            keys = ((entry.get("method", ""), entry.get("path", "")), ("", entry["name"]))
+            names = [n for key in keys for n in tools.get(key, ())] if entry["kind"] == "operation" else []
+            told = {"tool": ", ".join(names), "text": entry["text"]} if names else {}
+            found.append({k: v for k, v in entry.items() if k not in told} | told)
+        return tuple(found)
+
+    @property
     def selects(self) -> bool:
         """Whether a tool passes on a part of an answer, for which the server needs JMESPath."""
         return any(line.startswith("select=") for a in self.areas for t in a.tools for line in t.operation_source)
@@ -526,7 +577,8 @@ class Plan:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The tools as a reader finds them: by area, those written by hand among them."""
-        known = {a.name: (a.title, a.description) for a in self.areas} | {"custom": ("Custom", "")}
+        known = {"custom": ("Custom", ""), SEARCHING: ("API docs", "")}
+        known |= {a.name: (a.title, a.description) for a in self.areas}
         found = {name: [t for t in self.tools if t.area == name] for name in sorted({t.area for t in self.tools})}
         return tuple(Section(name, *known.get(name, (name, "")), tuple(tools)) for name, tools in found.items())
 

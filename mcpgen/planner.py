@@ -19,13 +19,14 @@ from typing import Any
 
 import jmespath
 
+from . import docs
 from . import schemas as sch
 from .annotations import annotate, looks_like_a_read, says_write
 from .binding import Binder, Body, Draft, plain_path
 from .config import Config, Dynamic, Selection, ToolConfig
 from .corrections import Correction
 from .names import ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
-from .plan import Annotations, Area, Argument, Import, LeftOut, Models, Plan, Tool, json_bytes
+from .plan import SEARCHING, Annotations, Area, Argument, CustomTool, Import, LeftOut, Models, Plan, Tool, json_bytes
 from .problems import Problem, Rejected
 from .replies import reply
 from .schemas import Defect, Key, Place, Schemas, clean
@@ -82,7 +83,10 @@ def plan(
     with every mistake of the configuration, with the defects of operations that it names, or with all defects when it
     says `strict = true`.
     """
-    made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan()
+    found = endpoint.alone(spec)
+    if found:  # what the configuration says of operations, it says of the tools that are listed there: see `proxy`
+        config = replace(config, tools={}, include=Selection(), exclude=Selection())
+    made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan(found)
     return replace(made, corrections=corrections)
 
 
@@ -122,12 +126,14 @@ class _Planner:
 
     # -- the whole ------------------------------
 
-    def plan(self) -> Plan:
-        operations = list(self._spec.operations())
+    def plan(self, found: tuple[RawOperation, tuple[str, ...]] | None = None) -> Plan:
+        """Return the plan; of a document that is about an MCP endpoint, all but the tools that are listed there."""
+        operations = list(self._spec.operations()) if not found else []
+        listing, own = self._endpoint(*found) if found else (None, ())
         self._check_names(operations)
         for lost in self._spec.lost:
             self._leave_out(f"{lost.method} {lost.path}".strip(), "", lost.method, lost.path, lost.problem)
-        if not operations:
+        if not operations and not listing:
             self._notes.append(Problem("the document has no operations, so there are no tools", "#/paths"))
         chosen = list(self._chosen(operations))
         sketches = []
@@ -146,10 +152,10 @@ class _Planner:
         contexts = self._contexts(tools)
         if self._wrong:
             raise Rejected(self._located(self._wrong))
-        needs = {s.security for s in sketches if s.security}
+        needs = {s.security for s in sketches if s.security} | ({own} if own else set())
         used = {n for need in needs for alternative in need for n in alternative}
         stated, _ = self._access.requirements(self._spec.root.get("security"))
-        default = tuple(a for a in stated if used.issuperset(a))  # every operation may have one of its own
+        default = own or tuple(a for a in stated if used.issuperset(a))  # every operation may have one of its own
         ways = [a for need in (default, *sorted(needs)) for a in need if a]
         self._access.ask(s.raw.node.get("security", self._spec.root.get("security")) for s in sketches)
         return Plan(
@@ -179,6 +185,8 @@ class _Planner:
             ),
             mentions=tuple(self._mentions(tools)),
             readme=self._config.readme,
+            custom=self._search(),
+            docs=docs.entries(self._spec) if self._config.search.name else (),
             key_headers=self._access.key_headers(ways),
             http=self._config.http,
             errors=self._config.errors,
@@ -187,7 +195,26 @@ class _Planner:
                 for name, value in sorted(self._config.headers.items())
                 if isinstance(value, str)
             ),
+            endpoint=listing,
         )
+
+    def _endpoint(self, raw: RawOperation, evidence: tuple[str, ...]) -> tuple[Endpoint, sch.Requirements]:
+        """Return the endpoint that the document is about, and the credentials that it takes."""
+        requirements, headers = self._access.parameters(raw)
+        if set("{}?#") & set(raw.path):
+            hint = "write the whole address without it as `base_url` under [server], and the rest as a [[fix]]"
+            self._wrong.append(Problem("the path of an MCP endpoint must be the same for every call", raw.pointer, hint))
+        server = ""
+        for holder, pointer in ((raw.node, raw.pointer), (raw.item, raw.item_pointer)):
+            if isinstance(holder.get("servers"), list) and holder["servers"]:
+                server = self._access.upstream(holder["servers"], f"{pointer}/servers")
+                break
+        said = [repr("mcp"), repr("POST"), repr(raw.path)]
+        said += [f"headers={headers!r}"] if headers else []
+        said += [f"server={server!r}"] if server else []
+        message = f"POST {raw.path} is an MCP endpoint: {'; '.join(evidence)}. The server passes calls on to it"
+        self._notes.append(Problem(message, raw.pointer))
+        return Endpoint(raw.path, raw.pointer, f"Operation({', '.join(said)})", evidence), requirements
 
     def _contexts(self, tools: list[Tool]) -> tuple[tuple[str, str], ...]:
         """Return the contexts, each with the place of the class that is called for it."""
@@ -216,6 +243,28 @@ class _Planner:
         for key, text in texts.items():
             for name in re.findall(r"\{tool:([A-Za-z0-9_-]+)\}", text):
                 yield config.problem(key, ""), name
+
+    def _search(self) -> tuple[CustomTool, ...]:
+        """Return the tool that searches the document, when the configuration names one."""
+        stated = self._config.search
+        if not stated.name:
+            return ()
+        about = stated.description or re.sub(r"(?<!\n)\n(?!\n)", " ", docs.ABOUT.strip()).format(title=self._title)
+        description = clean(about, DESCRIPTION_LIMIT)
+        tool = CustomTool(
+            name=stated.name,
+            class_name="ApiDocs",
+            area=SEARCHING,
+            title=stated.title or "Search the API docs",
+            description=description,
+            docstring_source=docstring(description),
+            annotations=Annotations(True, False, True, False, reason="it reads docs.json and sends nothing"),
+            input_schema=docs.ARGUMENTS,
+            output_schema=None,
+            calls=(),
+            module=SEARCHING,
+        )
+        return (tool,)
 
     def _located(self, problems: list[Problem]) -> list[Problem]:
         """Give problems their place in the document."""
@@ -370,8 +419,8 @@ class _Planner:
             message = f"{label} cannot be read-only: it is a {raw.method}, which changes what it names"
             hint = "take it out of the annotations; a read that needs such a verb is for the vendor to mend"
             self._wrong.append(self._config.problem(f"tools.{label}.annotations", message, hint))
-        elif config.annotations.get("read_only") and _all_write(node, self._spec.root):
-            message = f"{label} cannot be read-only: it asks for the scope {_all_write(node, self._spec.root)}"
+        elif config.annotations.get("read_only") and raw.method not in _READING and (scope := _all_write(node)):
+            message = f"{label} cannot be read-only: it asks for the scope {scope}"
             self._wrong.append(self._config.problem(f"tools.{label}.annotations", message))
         stated = config.annotations or _extension(node)
         if not stated and not annotations.read_only and (word := looks_like_a_read(raw.method, raw.path, operation_id)):
@@ -760,7 +809,7 @@ def _server_name(title: str) -> str:
 def _module(area: str) -> str:
     """Return the module of an area; areas that fold into one share it."""
     name = snake(area, "area")[:50].strip("_")
-    return f"{name}_" if keyword.iskeyword(name) or name in ("shared", "custom") else name
+    return f"{name}_" if keyword.iskeyword(name) or name in ("shared", "custom", SEARCHING) else name
 
 
 def _operation_id(raw: RawOperation) -> str:
@@ -823,9 +872,9 @@ def _has_twin(raw: RawOperation, verb: str = "get") -> bool:
     return re.sub(r"[._-]?(get|post)$", "", theirs.lower()) == re.sub(r"[._-]?(get|post)$", "", mine.lower())
 
 
-def _all_write(node: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    """Return a scope that says write when all scopes of an operation do."""
-    scopes = _scopes(node.get("security", root.get("security")))
+def _all_write(node: Mapping[str, Any]) -> str:
+    """Return a scope that says write when all scopes do that an operation itself asks for."""
+    scopes = _scopes(node.get("security"))
     return scopes[0] if scopes and all(says_write(s) for s in scopes) else ""
 
 

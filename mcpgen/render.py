@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from .clients import Clients, registry
-from .plan import Plan, json_bytes
+from .plan import SEARCHING, Plan, json_bytes
 from .schemas import checkable_pattern, pattern_matches
 
 __all__ = ["package_files", "render", "starter", "templates"]
@@ -39,6 +39,8 @@ def render(plan: Plan) -> dict[str, str]:
         files = dict(_placed(plan, environment, python=False)) | _verbatim(plan)
         files[f"{package}/_runtime/py.typed"] = files[f"{package}/py.typed"] = ""
         files[f"{package}/tools.json"] = _contract(plan)
+        if plan.docs:
+            files[f"{package}/docs.json"] = _documentation(plan)
         files["tests/examples.json"] = _dumps(dict(_examples(plan)))
         files["server.json"] = _dumps(registry(plan))
         files["left-out.json"] = _dumps(_left_out(plan))
@@ -83,6 +85,7 @@ def _environment(folder: str) -> jinja2.Environment:
 def _placed(plan: Plan, environment: jinja2.Environment, *, python: bool) -> Iterator[tuple[str, str]]:
     """Yield the rendered templates, of Python or of all else; the tree under `server/` mirrors the output."""
     root = templates() / "server"
+    needed = {"models/__init__.py": plan.models, f"tools/{SEARCHING}.py": plan.searches}
     for path in sorted(p for p in root.rglob("*.j2") if p.name.endswith(".py.j2") == python):
         name = path.relative_to(root).as_posix()
         template = environment.get_template(name)
@@ -93,7 +96,7 @@ def _placed(plan: Plan, environment: jinja2.Environment, *, python: bool) -> Ite
         elif target.endswith("models/module.py"):
             for models in plan.models:
                 yield target.replace("module.py", f"{models.name}.py"), template.render(plan=plan, models=models)
-        elif not (target.endswith("models/__init__.py") and not plan.models):
+        elif needed.get(target.removeprefix(f"{plan.package}/"), True):
             yield target, template.render(plan=plan, clients=Clients(plan))
 
 
@@ -101,6 +104,12 @@ def _contract(plan: Plan) -> str:
     """Return `tools.json`: the exact entries of `tools/list`, laid out so that a change is a line."""
     entries = [_visible(json_bytes(t.entry(), indent=1).decode("utf-8", "surrogatepass")) for t in plan.tools]
     return '{"tools": [\n' + ",\n".join(entries) + "\n]}\n"
+
+
+def _documentation(plan: Plan) -> str:
+    """Return `docs.json`: what the document says, an entry a line."""
+    lines = (_visible(json_bytes(e).decode("utf-8", "surrogatepass")) for e in plan.documentation)
+    return '{"entries": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def _left_out(plan: Plan) -> list[dict[str, str]]:

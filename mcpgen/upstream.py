@@ -19,7 +19,7 @@ from .names import snake, words
 from .plan import Credential, KeyHeader, Upstream, Variable
 from .problems import Problem
 from .schemas import clean
-from .spec import Spec, Unresolved, escape
+from .spec import RawOperation, Spec, Unresolved, escape
 
 __all__ = ["Access"]
 
@@ -28,6 +28,15 @@ _SIGNING = ("dpop", "mutual", "negotiate", "ntlm", "scram-sha-1", "scram-sha-256
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a header or cookie (RFC 9110 section 5.6.2)."""
+
+_TRANSPORT = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "cookie", "host", "last-event-id"}
+    | {"origin", "user-agent"}
+)
+"""Headers of Streamable HTTP itself; those that begin with Mcp- are too."""
+
+_FORM = re.compile(r"\^?(?:\((?:\?:)?)?([A-Za-z][A-Za-z0-9-]*(?: [A-Za-z]+=| ))[\[(\\.]")
+"""What a pattern of the header Authorization begins with: a word, or the word and a parameter, before the secret."""
 
 Requirements = tuple[tuple[str, ...], ...]
 
@@ -219,6 +228,52 @@ class Access:
         self._placements[name] = (place, header.lower())
         self._credential(name, place, said, source, variables, (("value", value),))
 
+    def parameters(self, raw: RawOperation) -> tuple[Requirements, tuple[tuple[str, str], ...]]:
+        """Return the credentials and the constant headers that the header parameters of an MCP endpoint stand for.
+
+        They belong to every message, so none of them can be an argument of a tool. A credential is called like its
+        header; security schemes that the document declares take precedence.
+        """
+        requirements, reason = self.requirements(raw.node.get("security", self._spec.root.get("security")))
+        if reason:
+            self.wrong.append(self._spec.problem(f"the MCP endpoint cannot be called: {reason}", raw.pointer))
+        found: dict[str, tuple[Mapping[str, Any], str]] = {}
+        for holder, pointer in ((raw.item, raw.item_pointer), (raw.node, raw.pointer)):
+            stated = holder.get("parameters")
+            for index, item in enumerate(stated if isinstance(stated, list) else ()):
+                node, at = self._spec.deref(item, f"{pointer}/parameters/{index}")
+                if isinstance(node, Mapping) and node.get("in") == "header" and isinstance(node.get("name"), str):
+                    found[node["name"].lower()] = node, at
+        taken = {name for place, name in self.placements(requirements) if place == "header"}
+        own, headers, optional = [], [], not requirements
+        for lower, (node, at) in sorted(found.items()):
+            name, required = node["name"], node.get("required") is True
+            schema, _ = self._spec.deref(node.get("schema", {}), f"{at}/schema")
+            if lower in taken or lower in _TRANSPORT or lower.startswith("mcp-") or not _TOKEN.fullmatch(name):
+                continue
+            if value := _constant(schema):
+                headers.append((name, value))
+            elif lower == "authorization" or required:
+                self._header_credential(name, node, schema)
+                own.append(name)
+                optional = optional and not required
+            else:
+                self.problems.append(Problem(f"the optional header `{name}` is not sent", at))
+        if own and requirements:
+            return tuple(tuple(sorted((*a, *own))) for a in requirements), tuple(headers)
+        if own:
+            return ((tuple(sorted(own)), ()) if optional else (tuple(sorted(own)),)), tuple(headers)
+        return requirements, tuple(headers)
+
+    def _header_credential(self, name: str, node: Mapping[str, Any], schema: Any) -> None:
+        config = self._config.auth.get(name, AuthConfig())
+        env = config.env or f"{self._prefix}_{snake(name, 'key').upper()}"
+        pattern = schema.get("pattern") if isinstance(schema, Mapping) else None
+        form = _FORM.match(pattern) if isinstance(pattern, str) else None
+        word = form[1] if form else "Bearer " if name.lower() == "authorization" else ""
+        about = config.description or clean(str(node.get("description") or ""), 300)
+        self._api_key(name, "header", name, config.value or f"{word}{{{env}}}", about)
+
     def _access_token(self, name: str, scheme: SecurityScheme, config: AuthConfig, token: str, stem: str) -> None:
         """Place an access token, with the ways to fetch one that the document or the configuration states."""
         about = config.description or "An OAuth 2.0 access token for the API."
@@ -367,6 +422,15 @@ class Access:
             for variable in self.credentials[name].variables:
                 found.setdefault(variable.name, replace(variable, required=variable.required and name in required))
         return tuple(found[n] for n in sorted(found))
+
+
+def _constant(schema: Any) -> str:
+    """Return the only value of a header, or its default."""
+    if not isinstance(schema, Mapping):
+        return ""
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    value = values[0] if isinstance(values, list) and len(values) == 1 else schema.get("default")
+    return value if isinstance(value, str) and value.isprintable() and value.isascii() else ""
 
 
 def _texts(server: Any) -> Any:

@@ -414,6 +414,7 @@ def servers() -> dict[str, tuple[Plan, dict[str, str]]]:
 THIRD_PARTY = {"anyio", "httpx2", "jsonschema", "mcp", "pydantic", "pydantic_core", "starlette", "uvicorn"}
 DECLARATIONS = {
     *("ApiKey", "Basic", "ConfigDict", "Cookie", "Digest", "Field", "Form", "Header", "Json", "JsonLines"),
+    *("About", "Argument", "Context", "Local", "Now", "Paging"),
     *("Errors", "Http", "JsonRest", "MutualTls", "PartHeader", "Xml", "XmlNode"),
     *("OAuth", "Operation", "Part", "Path", "Query", "Raw", "Service", "Upstream", "Variable"),
 }
@@ -573,9 +574,12 @@ ORDER = [
         "upstream",
         "xmlnodes",
         "binding",
+        "replies",
+        "shaping",
         "planner",
         "clients",
         "render",
+        "custom",
         "output",
         "contract",
         "samples",

@@ -2,11 +2,12 @@
 
 from .models import ModelClass, constraints, model_classes, type_expression
 from .publish import Publisher, TooLarge, clean
-from .shapes import Contradiction, Defect, Key, Place, Schemas, Shape, checkable_pattern, pattern_matches
+from .shapes import Contradiction, Defect, Document, Key, Place, Schemas, Shape, checkable_pattern, pattern_matches
 
 __all__ = [
     "Contradiction",
     "Defect",
+    "Document",
     "Key",
     "ModelClass",
     "Place",

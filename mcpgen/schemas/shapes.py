@@ -15,15 +15,16 @@ import re
 import warnings
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-from ..spec import Spec, Unresolved, escape
+from ..spec import Unresolved, escape
 
 __all__ = [
     "Contradiction",
     "Defect",
+    "Document",
     "Key",
     "Place",
     "Schemas",
@@ -211,10 +212,21 @@ def fits(value: Any, type_: str) -> bool:
     return name == type_ or (type_ == "number" and name == "integer")
 
 
+class Document(Protocol):
+    """What schemas are read from: a `Spec`, or whatever else resolves pointers and references as that does."""
+
+    @property
+    def version(self) -> str: ...
+
+    def resolve(self, pointer: str) -> Any: ...
+
+    def deref(self, node: Any, pointer: str) -> tuple[Any, str]: ...
+
+
 class Schemas:
     """The shapes of one document, made when asked for and kept."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Document) -> None:
         self._spec = spec
         self._modern = not spec.version.startswith("3.0")
         self._nodes: dict[str, Any] = {}

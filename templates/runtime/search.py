@@ -6,14 +6,20 @@ capitals and signs, so that `list status pages` finds `listStatusPages`. Nothing
 
 from __future__ import annotations
 
+import json
 import math
+import pkgutil
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
-LONGEST_QUERY = 200
-MOST_RESULTS = 20
+import anyio.to_thread
+from pydantic import Field
+
+from .custom import Api, CustomTool
+from .tool import Local
 
 _ROOM = 12_000
 """Characters that the texts of all results have together."""
@@ -26,6 +32,25 @@ _IGNORED = frozenset(
 _WEIGHTS = {"name": 5.0, "tool": 5.0, "path": 2.0, "kind": 1.0, "text": 1.0}
 """How much a word counts that stands in a field."""
 _K1, _B = 1.2, 0.75
+
+
+class SearchDocs(CustomTool):
+    """The tool that searches docs.json of its package."""
+
+    query: Annotated[str, Local(), Field(min_length=1, max_length=200)]
+    limit: Annotated[int | None, Local(), Field(ge=1, le=20)] = None
+
+    async def run(self, api: Api) -> dict[str, Any]:
+        """The entries of the documentation that fit the query; nothing is sent for it."""
+        index = await anyio.to_thread.run_sync(_index, __name__.partition(".")[0])
+        return index.search(self.query, self.limit or 5)
+
+
+@cache
+def _index(package: str) -> Index:
+    """The documentation of a package; it takes a second for the largest APIs, so it is made when it is first needed."""
+    data = pkgutil.get_data(package, "docs.json")
+    return Index(json.loads(data)["entries"] if data else [])
 
 
 class Index:
@@ -50,7 +75,7 @@ class Index:
 
         The texts of the entries are cut to the lines that have a word of the query where they are long.
         """
-        words = list(dict.fromkeys(_words(query[:LONGEST_QUERY])))
+        words = list(dict.fromkeys(_words(query)))
         known = [w for w in words if w in self._found and w not in _IGNORED]
         scores: defaultdict[int, float] = defaultdict(float)
         for word in known:

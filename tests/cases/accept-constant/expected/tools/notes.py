@@ -17,6 +17,7 @@ class AddNote(Tool):
         "add_note",
         "POST",
         "/notes",
+        id="addNote",
         headers=(("Accept", "application/vnd.notes.v3+json"),),
         body="application/json",
         body_required=True,
@@ -32,6 +33,7 @@ class GetPlain(Tool):
         "get_plain",
         "GET",
         "/plain",
+        id="getPlain",
     )
 
 
@@ -42,5 +44,6 @@ class ListNotes(Tool):
         "list_notes",
         "GET",
         "/notes",
+        id="listNotes",
         headers=(("Accept", "application/vnd.notes+json;version=2"),),
     )

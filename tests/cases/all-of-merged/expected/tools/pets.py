@@ -24,6 +24,7 @@ class AddDog(Tool):
         "add_dog",
         "POST",
         "/dogs",
+        id="addDog",
         body="application/json",
         body_required=True,
     )
@@ -40,6 +41,7 @@ class AddLitter(Tool):
         "add_litter",
         "POST",
         "/litters",
+        id="addLitter",
         body="application/json",
         body_required=True,
     )

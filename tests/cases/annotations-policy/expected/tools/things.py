@@ -16,6 +16,7 @@ class CreateThing(Tool):
         "create_thing",
         "POST",
         "/things",
+        id="createThing",
     )
 
 
@@ -26,6 +27,7 @@ class DeleteThings(Tool):
         "delete_things",
         "DELETE",
         "/things",
+        id="deleteThings",
     )
 
 
@@ -36,6 +38,7 @@ class ListThings(Tool):
         "list_things",
         "GET",
         "/things",
+        id="listThings",
     )
 
 
@@ -46,4 +49,6 @@ class SearchThings(Tool):
         "search_things",
         "POST",
         "/things/search",
+        id="searchThings",
+        reads=True,
     )

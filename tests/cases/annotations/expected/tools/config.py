@@ -16,6 +16,7 @@ class ArchiveThing(Tool):
         "archive_thing",
         "POST",
         "/archive",
+        id="archiveThing",
     )
 
 
@@ -26,4 +27,6 @@ class GetReport(Tool):
         "get_report",
         "POST",
         "/reports",
+        id="getReport",
+        reads=True,
     )

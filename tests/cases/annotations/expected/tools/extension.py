@@ -16,6 +16,7 @@ class DropThing(Tool):
         "drop_thing",
         "DELETE",
         "/extension",
+        id="dropThing",
     )
 
 
@@ -26,6 +27,8 @@ class LookAtThing(Tool):
         "look_at_thing",
         "POST",
         "/extension",
+        id="lookAtThing",
+        reads=True,
     )
 
 
@@ -36,4 +39,5 @@ class SetThing(Tool):
         "set_thing",
         "PUT",
         "/extension",
+        id="setThing",
     )

@@ -17,6 +17,7 @@ class DoIt(Tool):
         "do_it",
         "POST",
         "/things/{id}/unsubscribe",
+        id="doIt",
     )
 
     id: Annotated[str, Path("id")]
@@ -29,6 +30,7 @@ class ListDeleteTriggers(Tool):
         "list_delete_triggers",
         "GET",
         "/triggers",
+        id="listDeleteTriggers",
         security=(),
     )
 
@@ -40,6 +42,7 @@ class MergeThings(Tool):
         "merge_things",
         "POST",
         "/things/merge",
+        id="mergeThings",
     )
 
 
@@ -50,6 +53,8 @@ class PurgeCache(Tool):
         "purge_cache",
         "GET",
         "/purge",
+        id="purgeCache",
+        reads=False,
         security=(),
     )
 
@@ -61,6 +66,8 @@ class ReadAdmin(Tool):
         "read_admin",
         "GET",
         "/admin",
+        id="readAdmin",
+        reads=False,
     )
 
 
@@ -71,6 +78,7 @@ class SearchThings(Tool):
         "search_things",
         "POST",
         "/things/search",
+        id="searchThings",
     )
 
 
@@ -81,6 +89,7 @@ class TokensCreateRemoveToken(Tool):
         "tokens_create_remove_token",
         "POST",
         "/tokens",
+        id="tokens/create-remove-token",
     )
 
 
@@ -91,4 +100,5 @@ class TokensRevoke(Tool):
         "tokens_revoke",
         "POST",
         "/tokens/revoke",
+        id="tokens/revoke",
     )

@@ -16,6 +16,7 @@ class GetSomethingElse(Tool):
         "get_something_else",
         "GET",
         "/rpc/Service/NoTwin",
+        id="getSomethingElse",
         security=(),
     )
 
@@ -27,6 +28,8 @@ class ServiceListTwins(Tool):
         "service_list_twins",
         "POST",
         "/rpc/Service/ListTwins",
+        id="Service.ListTwins",
+        reads=True,
         security=(),
     )
 
@@ -38,6 +41,7 @@ class ServiceListTwinsGet(Tool):
         "service_list_twins_get",
         "GET",
         "/rpc/Service/ListTwins",
+        id="Service.ListTwins.get",
         security=(),
     )
 
@@ -49,5 +53,6 @@ class ServiceNoTwin(Tool):
         "service_no_twin",
         "POST",
         "/rpc/Service/NoTwin",
+        id="Service.NoTwin",
         security=(),
     )

@@ -16,6 +16,7 @@ class ChangeThings(Tool):
         "change_things",
         "PATCH",
         "/things",
+        id="changeThings",
     )
 
 
@@ -26,6 +27,7 @@ class CreateThing(Tool):
         "create_thing",
         "POST",
         "/things",
+        id="createThing",
     )
 
 
@@ -36,6 +38,7 @@ class DeleteThings(Tool):
         "delete_things",
         "DELETE",
         "/things",
+        id="deleteThings",
     )
 
 
@@ -46,6 +49,7 @@ class HeadThings(Tool):
         "head_things",
         "HEAD",
         "/things",
+        id="headThings",
         security=(),
     )
 
@@ -57,6 +61,7 @@ class ListThings(Tool):
         "list_things",
         "GET",
         "/things",
+        id="listThings",
         security=(),
     )
 
@@ -68,6 +73,7 @@ class OptionsThings(Tool):
         "options_things",
         "OPTIONS",
         "/things",
+        id="optionsThings",
         security=(),
     )
 
@@ -79,4 +85,5 @@ class ReplaceThings(Tool):
         "replace_things",
         "PUT",
         "/things",
+        id="replaceThings",
     )

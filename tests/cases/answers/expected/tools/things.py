@@ -16,6 +16,7 @@ class GetThing(Tool):
         "get_thing",
         "GET",
         "/thing",
+        id="getThing",
     )
 
 
@@ -26,6 +27,7 @@ class HeadThing(Tool):
         "head_thing",
         "HEAD",
         "/thing",
+        id="headThing",
     )
 
 
@@ -36,4 +38,5 @@ class PostThing(Tool):
         "post_thing",
         "POST",
         "/thing",
+        id="postThing",
     )

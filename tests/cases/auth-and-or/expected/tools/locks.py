@@ -16,6 +16,7 @@ class GetBoth(Tool):
         "get_both",
         "GET",
         "/both",
+        id="getBoth",
         security=(("app", "user"),),
     )
 
@@ -27,6 +28,7 @@ class GetEither(Tool):
         "get_either",
         "GET",
         "/either",
+        id="getEither",
     )
 
 
@@ -37,6 +39,7 @@ class GetOptional(Tool):
         "get_optional",
         "GET",
         "/optional",
+        id="getOptional",
         security=((), ("app",)),
     )
 
@@ -48,6 +51,7 @@ class GetOptionalMissing(Tool):
         "get_optional_missing",
         "GET",
         "/optional-missing",
+        id="getOptionalMissing",
         security=(("admin",), ()),
     )
 
@@ -59,5 +63,6 @@ class GetPartlyUnsupported(Tool):
         "get_partly_unsupported",
         "GET",
         "/partly-unsupported",
+        id="getPartlyUnsupported",
         security=(("app",),),
     )

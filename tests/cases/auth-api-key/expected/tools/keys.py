@@ -18,6 +18,7 @@ class GetInCookie(Tool):
         "get_in_cookie",
         "GET",
         "/in-cookie",
+        id="getInCookie",
         security=(("cookie_key",),),
     )
 
@@ -31,6 +32,7 @@ class GetInHeader(Tool):
         "get_in_header",
         "GET",
         "/in-header",
+        id="getInHeader",
     )
 
 
@@ -41,6 +43,7 @@ class GetInQuery(Tool):
         "get_in_query",
         "GET",
         "/in-query",
+        id="getInQuery",
         security=(("query_key",),),
     )
 
@@ -54,6 +57,7 @@ class GetOpen(Tool):
         "get_open",
         "GET",
         "/open",
+        id="getOpen",
         security=(),
     )
 
@@ -65,5 +69,6 @@ class GetTemplated(Tool):
         "get_templated",
         "GET",
         "/templated",
+        id="getTemplated",
         security=(("templated",),),
     )

@@ -16,6 +16,7 @@ class GetAdmin(Tool):
         "get_admin",
         "GET",
         "/admin",
+        id="getAdmin",
         security=(("admin",),),
     )
 
@@ -27,4 +28,5 @@ class GetMe(Tool):
         "get_me",
         "GET",
         "/me",
+        id="getMe",
     )

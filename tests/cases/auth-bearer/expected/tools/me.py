@@ -16,6 +16,7 @@ class GetMe(Tool):
         "get_me",
         "GET",
         "/me",
+        id="getMe",
     )
 
 
@@ -26,6 +27,7 @@ class GetWithCertificate(Tool):
         "get_with_certificate",
         "GET",
         "/mutual",
+        id="getWithCertificate",
         security=(("mutual",),),
     )
 
@@ -37,6 +39,7 @@ class GetWithDigest(Tool):
         "get_with_digest",
         "GET",
         "/digest",
+        id="getWithDigest",
         security=(("digest",),),
     )
 
@@ -48,6 +51,7 @@ class GetWithHoba(Tool):
         "get_with_hoba",
         "GET",
         "/hoba",
+        id="getWithHoba",
         security=(("hoba",),),
     )
 
@@ -59,6 +63,7 @@ class GetWithOauth(Tool):
         "get_with_oauth",
         "GET",
         "/oauth",
+        id="getWithOauth",
         security=(("oauth",),),
     )
 
@@ -70,5 +75,6 @@ class GetWithOidc(Tool):
         "get_with_oidc",
         "GET",
         "/oidc",
+        id="getWithOidc",
         security=(("oidc",),),
     )

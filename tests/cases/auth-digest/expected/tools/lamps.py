@@ -17,6 +17,7 @@ class GetLamp(Tool):
         "get_lamp",
         "GET",
         "/lamp",
+        id="getLamp",
         security=(("login",),),
     )
 
@@ -28,6 +29,7 @@ class SetLamp(Tool):
         "set_lamp",
         "PUT",
         "/lamp",
+        id="setLamp",
         security=(("login",),),
         body="application/json",
     )

@@ -16,6 +16,7 @@ class GetImplicit(Tool):
         "get_implicit",
         "GET",
         "/implicit",
+        id="getImplicit",
         security=(("implicit",),),
     )
 
@@ -27,6 +28,7 @@ class GetLogin(Tool):
         "get_login",
         "GET",
         "/login",
+        id="getLogin",
         security=(("login",),),
     )
 
@@ -38,6 +40,7 @@ class GetMachine(Tool):
         "get_machine",
         "GET",
         "/machine",
+        id="getMachine",
     )
 
 
@@ -48,6 +51,7 @@ class GetNowhere(Tool):
         "get_nowhere",
         "GET",
         "/nowhere",
+        id="getNowhere",
         security=(("nowhere",),),
     )
 
@@ -59,6 +63,7 @@ class GetPerson(Tool):
         "get_person",
         "GET",
         "/person",
+        id="getPerson",
         security=(("person",),),
     )
 
@@ -70,6 +75,7 @@ class GetStated(Tool):
         "get_stated",
         "GET",
         "/stated",
+        id="getStated",
         security=(("stated",),),
     )
 
@@ -81,5 +87,6 @@ class SetMachine(Tool):
         "set_machine",
         "POST",
         "/machine",
+        id="setMachine",
         security=(("machine",),),
     )

@@ -21,6 +21,7 @@ class AddAnyhow(Tool):
         "add_anyhow",
         "POST",
         "/anyhow",
+        id="addAnyhow",
         body="application/vnd.thing+json; version=2",
         body_required=True,
     )
@@ -35,6 +36,7 @@ class AddFeed(Tool):
         "add_feed",
         "POST",
         "/feeds",
+        id="addFeed",
         body="application/xml",
         body_required=True,
     )
@@ -49,6 +51,7 @@ class AddImage(Tool):
         "add_image",
         "POST",
         "/images",
+        id="addImage",
         body="image/*",
         body_required=True,
     )
@@ -69,6 +72,7 @@ class AddTable(Tool):
         "add_table",
         "POST",
         "/tables",
+        id="addTable",
         body="text/csv",
         body_required=True,
     )
@@ -83,6 +87,7 @@ class AddWild(Tool):
         "add_wild",
         "POST",
         "/wild",
+        id="addWild",
         body="application/json",
         body_required=True,
     )
@@ -97,6 +102,7 @@ class PutBlob(Tool):
         "put_blob",
         "PUT",
         "/blobs/{id}",
+        id="putBlob",
         body="application/octet-stream",
         body_required=True,
     )
@@ -118,6 +124,7 @@ class SetCount(Tool):
         "set_count",
         "PUT",
         "/count",
+        id="setCount",
         body="text/plain",
         body_required=True,
     )

@@ -19,6 +19,7 @@ class ListWeighings(Tool):
         "list_weighings",
         "GET",
         "/weighings",
+        id="listWeighings",
     )
 
     above: Annotated[float | None, Query("above"), Field(le=999.9999999999999, ge=5e-324)] = None

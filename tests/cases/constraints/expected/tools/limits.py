@@ -26,6 +26,7 @@ class CheckLimits(Tool):
         "check_limits",
         "POST",
         "/limits",
+        id="checkLimits",
         body="application/json",
         body_required=True,
     )

@@ -18,6 +18,7 @@ class CheckKey(Tool):
         "check_key",
         "GET",
         "/keys/check",
+        id="checkKey",
         security=(),
     )
 
@@ -31,6 +32,7 @@ class GetInHeader(Tool):
         "get_in_header",
         "GET",
         "/in-a-header",
+        id="getInHeader",
         security=(("key",),),
     )
 
@@ -44,5 +46,6 @@ class GetWithKey(Tool):
         "get_with_key",
         "GET",
         "/with-key",
+        id="getWithKey",
         security=(("key",),),
     )

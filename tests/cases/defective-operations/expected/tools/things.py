@@ -18,6 +18,7 @@ class GetHealthy(Tool):
         "get_healthy",
         "GET",
         "/healthy",
+        id="getHealthy",
     )
 
 
@@ -28,6 +29,7 @@ class GetNoSlash(Tool):
         "get_no_slash",
         "GET",
         "/no-slash",
+        id="getNoSlash",
     )
 
 
@@ -38,6 +40,7 @@ class GetNoted(Tool):
         "get_noted",
         "GET",
         "/healthy/{id}",
+        id="getNoted",
     )
 
     id: Annotated[str, Path("id")]
@@ -52,4 +55,5 @@ class GetTwice(Tool):
         "get_twice",
         "GET",
         "/twice",
+        id="getHealthy",
     )

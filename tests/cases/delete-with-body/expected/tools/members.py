@@ -18,6 +18,7 @@ class RemoveMembers(Tool):
         "remove_members",
         "DELETE",
         "/members",
+        id="removeMembers",
         body="application/json",
         body_required=True,
     )

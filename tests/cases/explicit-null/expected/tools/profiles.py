@@ -24,6 +24,7 @@ class MergeProfile(Tool):
         "merge_profile",
         "PATCH",
         "/profiles/{id}/merge",
+        id="mergeProfile",
         body="application/merge-patch+json",
         body_required=True,
     )
@@ -41,6 +42,7 @@ class ReplaceProfile(Tool):
         "replace_profile",
         "PUT",
         "/profiles/{id}",
+        id="replaceProfile",
         body="application/json",
         body_required=True,
     )
@@ -57,6 +59,7 @@ class UpdateProfile(Tool):
         "update_profile",
         "PATCH",
         "/profiles/{id}",
+        id="updateProfile",
         body="application/json",
         body_required=True,
     )

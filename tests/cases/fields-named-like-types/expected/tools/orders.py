@@ -25,6 +25,7 @@ class CreateOrder(Tool):
         "create_order",
         "POST",
         "/Orders",
+        id="CreateOrder",
         body="application/json",
         body_required=True,
     )

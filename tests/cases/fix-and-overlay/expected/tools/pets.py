@@ -20,6 +20,7 @@ class CreatePet(Tool):
         "create_pet",
         "POST",
         "/pets",
+        id="createPet",
         body="application/json",
         body_required=True,
     )
@@ -35,6 +36,7 @@ class ListPets(Tool):
         "list_pets",
         "GET",
         "/pets",
+        id="listPets",
     )
 
     kind: Annotated[str | None, Query("kind")] = None

@@ -19,6 +19,7 @@ class ListShops(Tool):
         "list_shops",
         "GET",
         "/stores",
+        id="listShops",
     )
 
     limit: Annotated[int | None, Query("limit"), Field(le=1000)] = None

@@ -23,6 +23,8 @@ class Ask(Tool):
         "ask",
         "GET",
         "/revoke",
+        id="ask",
+        reads=False,
         body="application/x-www-form-urlencoded",
         body_required=True,
     )
@@ -37,6 +39,7 @@ class CreateCustomer(Tool):
         "create_customer",
         "POST",
         "/customers",
+        id="createCustomer",
         body="application/x-www-form-urlencoded",
         body_required=True,
     )
@@ -59,6 +62,7 @@ class Revoke(Tool):
         "revoke",
         "POST",
         "/revoke",
+        id="revoke",
         body="application/x-www-form-urlencoded",
         body_required=True,
     )

@@ -20,6 +20,7 @@ class BrewTea(Tool):
         "brew_tea",
         "POST",
         "/teas",
+        id="brewTea",
     )
 
     From: Annotated[str, Header("From"), Field(description="Who asks.")]

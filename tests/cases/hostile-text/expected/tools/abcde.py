@@ -21,6 +21,7 @@ class Bidi(Tool):
         "bidi",
         "GET",
         "/texts/bidi",
+        id="bidi",
     )
 
     e: Annotated[Literal["a\u202eb\u2066c\u200bd\ufeffe", "a\u202eb\u2066c\u200bd\ufeffe2"] | None, Query("e")] = None

@@ -21,6 +21,7 @@ class Surrogate(Tool):
         "surrogate",
         "GET",
         "/texts/surrogate",
+        id="surrogate",
     )
 
     e: Annotated[Literal["emoji 😀 and astral \U0010ffff", "emoji 😀 and astral \U0010ffff2"] | None, Query("e")] = None

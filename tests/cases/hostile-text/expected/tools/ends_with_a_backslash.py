@@ -21,6 +21,7 @@ class Back(Tool):
         "back",
         "GET",
         "/texts/back",
+        id="back",
     )
 
     e: Annotated[Literal["ends with a backslash \\", "ends with a backslash \\2"] | None, Query("e")] = None

@@ -25,6 +25,7 @@ class Triple(Tool):
         "triple",
         "GET",
         "/texts/triple",
+        id="triple",
     )
 
     e: Annotated[

@@ -31,6 +31,7 @@ class Markdown(Tool):
         "markdown",
         "GET",
         "/texts/markdown",
+        id="markdown",
     )
 
     e: Annotated[

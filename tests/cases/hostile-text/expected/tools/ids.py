@@ -47,6 +47,7 @@ class Abcde(Tool):
         "abcde",
         "POST",
         "/ids/7",
+        id="a\u202eb\u2066c\u200bd\ufeffe",
         body="application/json",
         body_required=True,
     )
@@ -62,6 +63,7 @@ class EmojiAndAstral(Tool):
         "emoji_and_astral",
         "POST",
         "/ids/11",
+        id="emoji 😀 and astral \U0010ffff",
         body="application/json",
         body_required=True,
     )
@@ -81,6 +83,7 @@ class EndsWithABackslash(Tool):
         "ends_with_a_backslash",
         "POST",
         "/ids/1",
+        id="ends with a backslash \\",
         body="application/json",
         body_required=True,
     )
@@ -100,6 +103,7 @@ class EndsWithAQuotePwned1(Tool):
         "ends_with_a_quote_pwned_1",
         "POST",
         "/ids/0",
+        id='ends with a quote"""\nPWNED = 1\n"""',
         body="application/json",
         body_required=True,
     )
@@ -119,6 +123,7 @@ class Headers(Tool):
         "headers",
         "GET",
         "/headers",
+        id="headers",
         headers=(("Accept", 'text/"+PWNED+"'),),
     )
 
@@ -133,6 +138,7 @@ class HeadingABXJavascriptPwnedYHttpXTestY787C68(Tool):
         "heading_a_b_x_javascript_pwned_y_http_x_test_y_787c68",
         "POST",
         "/ids/9",
+        id="# Heading\n\n| a | b |\n[x](javascript:PWNED) ![y](http://x.test/y.png) ```\nPWNED\n``` - [ ] *a* _b_ ~~c~~",
         body="application/json",
         body_required=True,
     )
@@ -158,6 +164,7 @@ class ImportOsSystemTouchPwned(Tool):
         "import_os_system_touch_pwned",
         "POST",
         "/ids/5",
+        id="__import__('os').system('touch PWNED')",
         body="application/json",
         body_required=True,
     )
@@ -177,6 +184,7 @@ class NulBellEsc31MredCrPwned2FfPwnedNel8A3692(Tool):
         "nul_bell_esc_31_mred_cr_pwned_2_ff_pwned_nel_8a3692",
         "POST",
         "/ids/6",
+        id="nul\x00 bell\x07 esc\x1b[31mred cr\rPWNED = 2 ff\x0cPWNED nel\x85PWNED ls\u2028PWNED ps\u2029PWNED",
         body="application/json",
         body_required=True,
     )
@@ -198,6 +206,7 @@ class Paths(Tool):
         "paths",
         "GET",
         '/a"+PWNED+"/{p"+PWNED+"}',
+        id="paths",
     )
 
     p_PWNED: Annotated[str, Path('p"+PWNED+"')]
@@ -210,6 +219,7 @@ class Pwned0XSPwnedPwnedPwned(Tool):
         "pwned_0_x_s_pwned_pwned_pwned",
         "POST",
         "/ids/4",
+        id="{PWNED} {0} %(x)s ${PWNED} #{PWNED} `PWNED`",
         body="application/json",
         body_required=True,
     )
@@ -229,6 +239,7 @@ class PwnedRawXClassMro(Tool):
         "pwned_raw_x_class_mro",
         "POST",
         "/ids/3",
+        id="{{ PWNED }} {% raw %}{# x #} {{ ''.__class__.__mro__ }}",
         body="application/json",
         body_required=True,
     )
@@ -248,6 +259,7 @@ class PwnedTypeIgnore(Tool):
         "pwned_type_ignore",
         "POST",
         "/ids/10",
+        id="# \nPWNED\n# type: ignore",
         body="application/json",
         body_required=True,
     )
@@ -267,6 +279,7 @@ class QPwned(Tool):
         "q_pwned",
         "POST",
         "/ids/2",
+        id="q'\"\\\"\\' PWNED",
         body="application/json",
         body_required=True,
     )
@@ -282,6 +295,7 @@ class ScriptPwnedScriptImgSrcXOnerrorPwnedLt(Tool):
         "script_pwned_script_img_src_x_onerror_pwned_lt",
         "POST",
         "/ids/8",
+        id="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ",
         body="application/json",
         body_required=True,
     )

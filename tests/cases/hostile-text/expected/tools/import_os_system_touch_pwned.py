@@ -21,6 +21,7 @@ class Code(Tool):
         "code",
         "GET",
         "/texts/code",
+        id="code",
     )
 
     e: Annotated[

@@ -21,6 +21,7 @@ class Control(Tool):
         "control",
         "GET",
         "/texts/control",
+        id="control",
     )
 
     e: Annotated[

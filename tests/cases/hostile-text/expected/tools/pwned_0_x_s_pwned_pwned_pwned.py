@@ -21,6 +21,7 @@ class Format(Tool):
         "format",
         "GET",
         "/texts/format",
+        id="format",
     )
 
     e: Annotated[

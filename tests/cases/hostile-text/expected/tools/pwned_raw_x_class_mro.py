@@ -21,6 +21,7 @@ class Jinja(Tool):
         "jinja",
         "GET",
         "/texts/jinja",
+        id="jinja",
     )
 
     e: Annotated[

@@ -25,6 +25,7 @@ class Comment(Tool):
         "comment",
         "GET",
         "/texts/comment",
+        id="comment",
     )
 
     e: Annotated[Literal["# \nPWNED\n# type: ignore", "# \nPWNED\n# type: ignore2"] | None, Query("e")] = None

@@ -21,6 +21,7 @@ class Quotes(Tool):
         "quotes",
         "GET",
         "/texts/quotes",
+        id="quotes",
     )
 
     e: Annotated[Literal["q'\"\\\"\\' PWNED", "q'\"\\\"\\' PWNED2"] | None, Query("e")] = None

@@ -21,6 +21,7 @@ class Html(Tool):
         "html",
         "GET",
         "/texts/html",
+        id="html",
     )
 
     e: Annotated[

@@ -25,6 +25,7 @@ class PlaceOrder(Tool):
         "place_order",
         "POST",
         "/shops/{shop}/orders",
+        id="placeOrder",
         body="application/json",
         body_required=True,
     )

@@ -25,6 +25,7 @@ class AddShape(Tool):
         "add_shape",
         "POST",
         "/shapes",
+        id="addShape",
         body="application/json",
         body_required=True,
     )
@@ -49,6 +50,7 @@ class LabelThings(Tool):
         "label_things",
         "PATCH",
         "/labels",
+        id="labelThings",
         body="application/json",
         body_required=True,
     )
@@ -66,6 +68,7 @@ class PostAnything(Tool):
         "post_anything",
         "POST",
         "/anything",
+        id="postAnything",
         body="application/json",
         body_required=True,
     )
@@ -80,6 +83,7 @@ class ReplaceMotto(Tool):
         "replace_motto",
         "PUT",
         "/motto",
+        id="replaceMotto",
         body="application/json",
         body_required=True,
     )
@@ -94,6 +98,7 @@ class ReplaceNames(Tool):
         "replace_names",
         "PUT",
         "/names",
+        id="replaceNames",
         body="application/json",
         body_required=True,
     )
@@ -108,6 +113,7 @@ class ReplaceSettings(Tool):
         "replace_settings",
         "PUT",
         "/settings",
+        id="replaceSettings",
         body="application/json",
         body_required=True,
     )

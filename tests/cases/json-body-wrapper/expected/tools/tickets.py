@@ -21,6 +21,7 @@ class AddNote(Tool):
         "add_note",
         "POST",
         "/tickets/{id}/notes",
+        id="addNote",
         body="application/json",
     )
 
@@ -35,6 +36,7 @@ class CreateTicket(Tool):
         "create_ticket",
         "POST",
         "/tickets",
+        id="createTicket",
         body="application/json",
         body_required=True,
         wrapper=("ticket",),
@@ -54,6 +56,7 @@ class RankTicket(Tool):
         "rank_ticket",
         "PUT",
         "/tickets/{id}/rank",
+        id="rankTicket",
         body="application/json",
         body_required=True,
     )
@@ -72,6 +75,7 @@ class UpdateTicket(Tool):
         "update_ticket",
         "PUT",
         "/tickets/{id}",
+        id="updateTicket",
         body="application/json",
         body_required=True,
         wrapper=("data", "ticket"),

@@ -23,6 +23,7 @@ class AddAnything(Tool):
         "add_anything",
         "POST",
         "/anything",
+        id="addAnything",
         body="application/json-lines",
         body_required=True,
     )
@@ -37,6 +38,7 @@ class AddEvents(Tool):
         "add_events",
         "POST",
         "/events",
+        id="addEvents",
         body="application/x-ndjson",
         body_required=True,
     )
@@ -51,6 +53,7 @@ class AddNumbers(Tool):
         "add_numbers",
         "POST",
         "/numbers",
+        id="addNumbers",
         body="application/json-seq",
         body_required=True,
     )
@@ -65,6 +68,7 @@ class Bulk(Tool):
         "bulk",
         "POST",
         "/bulk",
+        id="bulk",
         body="application/x-ndjson; charset=utf-8",
         body_required=True,
     )
@@ -79,6 +83,7 @@ class ReplaceEvents(Tool):
         "replace_events",
         "PUT",
         "/events",
+        id="replaceEvents",
         body="application/jsonl",
     )
 

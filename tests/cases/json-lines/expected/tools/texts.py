@@ -19,6 +19,7 @@ class AddTable(Tool):
         "add_table",
         "POST",
         "/tables",
+        id="addTable",
         body="text/csv; header=present",
         body_required=True,
     )
@@ -33,6 +34,7 @@ class AddText(Tool):
         "add_text",
         "POST",
         "/texts",
+        id="addText",
         body="text/plain",
         body_required=True,
     )

@@ -29,6 +29,7 @@ class AddRow(Tool):
         "add_row",
         "POST",
         "/a",
+        id="addRow",
         body="application/json",
         body_required=True,
     )

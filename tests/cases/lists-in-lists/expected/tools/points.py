@@ -23,6 +23,7 @@ class AddPoints(Tool):
         "add_points",
         "POST",
         "/points/{box}",
+        id="addPoints",
         body="application/x-www-form-urlencoded",
     )
 
@@ -37,6 +38,7 @@ class ListPoints(Tool):
         "list_points",
         "GET",
         "/points/{box}",
+        id="listPoints",
     )
 
     box: Annotated[list[list[int]], Path("box", nested="pipeDelimited")]
@@ -55,6 +57,7 @@ class PutPoints(Tool):
         "put_points",
         "PUT",
         "/points/{box}",
+        id="putPoints",
         body="multipart/form-data",
     )
 

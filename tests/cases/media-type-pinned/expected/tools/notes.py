@@ -20,6 +20,7 @@ class AddNote(Tool):
         "add_note",
         "POST",
         "/notes",
+        id="addNote",
         body="text/markdown",
         body_required=True,
     )
@@ -34,6 +35,7 @@ class ReplaceNote(Tool):
         "replace_note",
         "PUT",
         "/notes",
+        id="replaceNote",
         body="application/json",
         body_required=True,
     )

@@ -22,6 +22,7 @@ class UploadFile(Tool):
         "upload_file",
         "POST",
         "/files",
+        id="uploadFile",
         body="multipart/form-data",
         body_required=True,
     )

@@ -24,6 +24,7 @@ class SendFile(Tool):
         "send_file",
         "POST",
         "/files",
+        id="sendFile",
         body="Multipart/Form-Data",
         body_required=True,
     )
@@ -76,6 +77,7 @@ class SendForm(Tool):
         "send_form",
         "POST",
         "/form",
+        id="sendForm",
         body="application/x-www-form-urlencoded; charset=utf-8",
         body_required=True,
     )
@@ -92,6 +94,7 @@ class SendMixed(Tool):
         "send_mixed",
         "POST",
         "/mixed",
+        id="sendMixed",
         body="multipart/mixed",
         body_required=True,
     )
@@ -111,6 +114,7 @@ class SendRelated(Tool):
         "send_related",
         "POST",
         "/related",
+        id="sendRelated",
         body="multipart/related",
         body_required=True,
     )

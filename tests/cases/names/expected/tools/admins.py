@@ -16,4 +16,5 @@ class AdminsUsersGetAll(Tool):
         "admins_users_get_all",
         "GET",
         "/collide/2",
+        id="usersGetAll",
     )

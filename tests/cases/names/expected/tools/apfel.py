@@ -16,4 +16,5 @@ class ApfelEssen(Tool):
         "apfel_essen",
         "POST",
         "/日本",
+        id="ÄpfelEssen",
     )

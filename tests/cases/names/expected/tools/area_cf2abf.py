@@ -16,4 +16,5 @@ class Call26F61D(Tool):
         "call_26f61d",
         "GET",
         "/日本",
+        id="日本を見る",
     )

@@ -19,6 +19,7 @@ class Class(Tool):
         "class",
         "GET",
         "/reserved",
+        id="class",
     )
 
     filter: Annotated[str | None, Query("$filter")] = None

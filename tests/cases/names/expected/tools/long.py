@@ -16,6 +16,7 @@ class AdministrationOrgsReposConfigsNotifsSubsGet(Tool):
         "administration_orgs_repos_configs_notifs_subs_get",
         "GET",
         "/long/2",
+        id="administrationOrganizationsRepositoriesConfigurationsNotificationsSubscriptionsGet",
     )
 
 
@@ -26,4 +27,5 @@ class AdministrationOrgsReposConfigsNotifsSubsList(Tool):
         "administration_orgs_repos_configs_notifs_subs_list",
         "GET",
         "/long/1",
+        id="administrationOrganizationsRepositoriesConfigurationsNotificationsSubscriptionsList",
     )

@@ -31,6 +31,7 @@ class AddModels(Tool):
         "add_models",
         "POST",
         "/models",
+        id="addModels",
         body="application/json",
         body_required=True,
     )

@@ -16,6 +16,7 @@ class GetCollide1(Tool):
         "get_collide_1",
         "GET",
         "/collide/1",
+        id="users/get-all",
     )
 
 
@@ -26,6 +27,7 @@ class GetTwice1(Tool):
         "get_twice_1",
         "GET",
         "/twice/1",
+        id="twice",
     )
 
 
@@ -36,6 +38,7 @@ class GetTwice2(Tool):
         "get_twice_2",
         "GET",
         "/twice/2",
+        id="twice",
     )
 
 
@@ -46,4 +49,5 @@ class PostCollide1(Tool):
         "post_collide_1",
         "POST",
         "/collide/1",
+        id="users_get_all",
     )

@@ -25,6 +25,7 @@ class AddNulls(Tool):
         "add_nulls",
         "POST",
         "/nulls",
+        id="addNulls",
         body="application/json",
         body_required=True,
     )
@@ -40,6 +41,7 @@ class AddRequired(Tool):
         "add_required",
         "POST",
         "/required",
+        id="addRequired",
         body="application/json",
         body_required=True,
     )
@@ -55,6 +57,7 @@ class AddRest(Tool):
         "add_rest",
         "POST",
         "/rest",
+        id="addRest",
         body="application/json",
         body_required=True,
     )
@@ -70,6 +73,7 @@ class AddValues(Tool):
         "add_values",
         "POST",
         "/values",
+        id="addValues",
         body="application/json",
         body_required=True,
     )
@@ -84,6 +88,7 @@ class ListFloats(Tool):
         "list_floats",
         "GET",
         "/floats",
+        id="listFloats",
     )
 
     rate: Annotated[float | None, Query("rate")] = None
@@ -96,6 +101,7 @@ class ListItems(Tool):
         "list_items",
         "GET",
         "/items",
+        id="listItems",
     )
 
     q: Annotated[list[str] | None, Query("q")] = None
@@ -108,6 +114,7 @@ class ListUnions(Tool):
         "list_unions",
         "GET",
         "/unions",
+        id="listUnions",
     )
 
     q: Annotated[str | int | None, Query("q")] = None

@@ -21,6 +21,7 @@ class AddRow(Tool):
         "add_row",
         "POST",
         "/rows",
+        id="addRow",
         body="application/json",
         body_required=True,
     )

@@ -23,6 +23,7 @@ class AddRow(Tool):
         "add_row",
         "POST",
         "/rows",
+        id="addRow",
         body="application/json",
         body_required=True,
     )

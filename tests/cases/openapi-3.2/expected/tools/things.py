@@ -24,6 +24,7 @@ class LinkThings(Tool):
         "link_things",
         "LINK",
         "/things",
+        id="linkThings",
     )
 
     to: Annotated[str, Query("to")]
@@ -36,6 +37,7 @@ class QueryThings(Tool):
         "query_things",
         "QUERY",
         "/things",
+        id="queryThings",
         body="application/json",
         body_required=True,
     )
@@ -50,6 +52,7 @@ class SearchByJson(Tool):
         "search_by_json",
         "GET",
         "/search/json",
+        id="searchByJson",
     )
 
     q: Annotated[Search | None, Query("", content="application/json")] = None
@@ -62,6 +65,7 @@ class SearchByString(Tool):
         "search_by_string",
         "GET",
         "/search",
+        id="searchByString",
     )
 
     a: Annotated[str | None, Query("a")] = None
@@ -75,6 +79,7 @@ class SearchFreely(Tool):
         "search_freely",
         "GET",
         "/search/free",
+        id="searchFreely",
     )
 
     fields_: Annotated[dict[str, str], Query(""), Field(alias="fields")]
@@ -87,6 +92,7 @@ class WhoAmI(Tool):
         "who_am_i",
         "GET",
         "/me",
+        id="whoAmI",
     )
 
     flat: Annotated[list[str] | None, Cookie("flat", style="cookie", explode=False)] = None

@@ -22,6 +22,7 @@ class FormJob(Tool):
         "form_job",
         "POST",
         "/jobs/{id}/form",
+        id="formJob",
         body="application/x-www-form-urlencoded",
     )
 
@@ -36,6 +37,7 @@ class LogJob(Tool):
         "log_job",
         "POST",
         "/jobs/{id}/log",
+        id="logJob",
         body="text/plain",
     )
 
@@ -53,6 +55,7 @@ class RetryJob(Tool):
         "retry_job",
         "POST",
         "/jobs/{id}/retry",
+        id="retryJob",
         body="application/json",
         body_required=True,
     )
@@ -68,6 +71,7 @@ class RunJob(Tool):
         "run_job",
         "POST",
         "/jobs/{id}/run",
+        id="runJob",
         body="application/json",
     )
 
@@ -83,6 +87,7 @@ class StartJob(Tool):
         "start_job",
         "POST",
         "/jobs",
+        id="startJob",
         body="application/json",
         body_required=True,
     )

@@ -19,6 +19,7 @@ class GetBook(Tool):
         "get_book",
         "GET",
         "/shelves/{shelf}/books/{book}",
+        id="getBook",
     )
 
     book: Annotated[int, Path("book"), Field(description="Its number.")]
@@ -32,6 +33,7 @@ class GetCover(Tool):
         "get_cover",
         "GET",
         "/covers/{name}.{kind}",
+        id="getCover",
     )
 
     kind: Annotated[str, Path("kind")]
@@ -45,6 +47,7 @@ class ListByTopics(Tool):
         "list_by_topics",
         "GET",
         "/topics/{topics}",
+        id="listByTopics",
     )
 
     topics: Annotated[list[str], Path("topics")]

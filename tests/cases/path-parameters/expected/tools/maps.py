@@ -21,6 +21,7 @@ class GetMap(Tool):
         "get_map",
         "GET",
         "/maps/{point}",
+        id="getMap",
     )
 
     point: Annotated[GetMapPoint, Path("point", style="matrix", explode=True)]
@@ -33,6 +34,7 @@ class GetMapByColours(Tool):
         "get_map_by_colours",
         "GET",
         "/maps/by-colour/{colours}",
+        id="getMapByColours",
     )
 
     colours: Annotated[list[str], Path("colours", style="label")]
@@ -45,6 +47,7 @@ class PrintSheets(Tool):
         "print_sheets",
         "POST",
         "/maps/{map}/sheets?action=print",
+        id="printSheets",
     )
 
     map: Annotated[str, Path("map")]

@@ -19,6 +19,7 @@ class ListBirds(Tool):
         "list_birds",
         "GET",
         "/birds",
+        id="listBirds",
     )
 
     colours: Annotated[list[str] | None, Query("colours", explode=False)] = None

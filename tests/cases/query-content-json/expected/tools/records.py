@@ -22,6 +22,7 @@ class FindRecords(Tool):
         "find_records",
         "GET",
         "/records",
+        id="findRecords",
     )
 
     order: Annotated[list[str] | None, Query("order", content="application/json")] = None

@@ -24,6 +24,7 @@ class SearchPaints(Tool):
         "search_paints",
         "GET",
         "/paints",
+        id="searchPaints",
     )
 
     colour: Annotated[

@@ -20,6 +20,7 @@ class CreateGroup(Tool):
         "create_group",
         "POST",
         "/groups",
+        id="createGroup",
         body="application/json",
         body_required=True,
     )
@@ -35,6 +36,7 @@ class CreateUser(Tool):
         "create_user",
         "POST",
         "/users",
+        id="createUser",
         body="application/json",
         body_required=True,
     )

@@ -25,6 +25,7 @@ class CreateFolder(Tool):
         "create_folder",
         "POST",
         "/folders",
+        id="createFolder",
         body="application/json",
         body_required=True,
     )
@@ -42,6 +43,7 @@ class RunQuery(Tool):
         "run_query",
         "POST",
         "/queries",
+        id="runQuery",
         body="application/json",
         body_required=True,
     )

@@ -18,6 +18,7 @@ class GetOdd(Tool):
         "get_odd",
         "GET",
         "/a b/ü/{x}/$metadata;v=1",
+        id="getOdd",
     )
 
     x: Annotated[str, Path("x")]

@@ -23,6 +23,7 @@ class ReplaceThing(Tool):
         "replace_thing",
         "PUT",
         "/things/{id}",
+        id="replaceThing",
         body="application/json",
         body_required=True,
     )

@@ -21,6 +21,7 @@ class AddNodes(Tool):
         "add_nodes",
         "POST",
         "/nodes",
+        id="addNodes",
         body="application/json",
         body_required=True,
     )

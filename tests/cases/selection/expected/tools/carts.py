@@ -16,4 +16,5 @@ class CreateCart(Tool):
         "create_cart",
         "POST",
         "/carts",
+        id="createCart",
     )

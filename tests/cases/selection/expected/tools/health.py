@@ -16,4 +16,5 @@ class Health(Tool):
         "health",
         "GET",
         "/health",
+        id="health",
     )

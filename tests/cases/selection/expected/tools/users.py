@@ -16,6 +16,7 @@ class ListUsers(Tool):
         "list_users",
         "GET",
         "/admin/users",
+        id="listUsers",
     )
 
 
@@ -26,4 +27,5 @@ class ReplaceUsers(Tool):
         "replace_users",
         "PUT",
         "/admin/users",
+        id="replaceUsers",
     )

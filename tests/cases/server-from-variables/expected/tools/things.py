@@ -16,4 +16,5 @@ class ListThings(Tool):
         "list_things",
         "GET",
         "/things",
+        id="listThings",
     )

@@ -19,6 +19,7 @@ class ListAgain(Tool):
         "list_again",
         "GET",
         "/again",
+        id="listAgain",
         server="downloads_things_test",
     )
 
@@ -30,6 +31,7 @@ class ListAgents(Tool):
         "list_agents",
         "GET",
         "/agents",
+        id="listAgents",
         server="agent",
     )
 
@@ -41,6 +43,7 @@ class ListPlain(Tool):
         "list_plain",
         "GET",
         "/plain",
+        id="listPlain",
         server="plain_things_test",
     )
 
@@ -52,6 +55,7 @@ class ListThings(Tool):
         "list_things",
         "GET",
         "/things",
+        id="listThings",
     )
 
 
@@ -62,6 +66,7 @@ class ListUploads(Tool):
         "list_uploads",
         "GET",
         "/uploads",
+        id="listUploads",
         server="downloads_things_test",
     )
 
@@ -73,6 +78,7 @@ class Upload(Tool):
         "upload",
         "POST",
         "/uploads",
+        id="upload",
         server="uploads_things_test_api",
         body="text/plain",
         body_required=True,

@@ -25,6 +25,7 @@ class CreateAlert(Tool):
         "create_alert",
         "POST",
         "/alerts",
+        id="createAlert",
         body="application/json",
         body_required=True,
     )
@@ -44,6 +45,7 @@ class ListAlerts(Tool):
         "list_alerts",
         "GET",
         "/alerts",
+        id="listAlerts",
     )
 
     since: Annotated[int | str | None, Query("since")] = None

@@ -21,6 +21,7 @@ class FindWords(Tool):
         "find_words",
         "GET",
         "/words",
+        id="WordController_list",
     )
 
     filter_lang: Annotated[str | None, Query("filter[lang]"), Field(description="A language code, such as de.")] = None
@@ -35,6 +36,7 @@ class WordControllerCreate(Tool):
         "word_controller_create",
         "POST",
         "/words",
+        id="WordController_create",
         body="application/json",
         body_required=True,
     )
@@ -58,6 +60,7 @@ class WordControllerGet(Tool):
         "word_controller_get",
         "GET",
         "/words/{word}",
+        id="WordController_get",
     )
 
     word: Annotated[str, Path("word"), Field(description="[DEPRECATED] The word.")]

@@ -23,6 +23,7 @@ class ChangeOrder(Tool):
         "change_order",
         "PATCH",
         "/orders",
+        id="changeOrder",
         body="application/xml",
         body_required=True,
         xml=XmlNode(

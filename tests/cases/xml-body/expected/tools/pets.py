@@ -27,6 +27,7 @@ class AddArrays(Tool):
         "add_arrays",
         "POST",
         "/arrays",
+        id="addArrays",
         body="text/xml",
         xml=XmlNode(
             "Arrays",
@@ -58,6 +59,7 @@ class AddPet(Tool):
         "add_pet",
         "POST",
         "/pets",
+        id="addPet",
         body="application/xml",
         body_required=True,
         xml=XmlNode(
@@ -107,6 +109,7 @@ class ReplacePets(Tool):
         "replace_pets",
         "PUT",
         "/pets",
+        id="replacePets",
         body="application/vnd.pets+xml; charset=UTF-8",
         body_required=True,
         xml=XmlNode(

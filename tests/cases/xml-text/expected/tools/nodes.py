@@ -22,6 +22,7 @@ class AddNodes(Tool):
         "add_nodes",
         "POST",
         "/nodes",
+        id="addNodes",
         body="application/xml",
         body_required=True,
         xml=XmlNode(

@@ -19,6 +19,7 @@ class Base(Tool):
         "base",
         "POST",
         "/none/base",
+        id="base",
         body="application/xml",
     )
 
@@ -32,6 +33,7 @@ class Charset(Tool):
         "charset",
         "POST",
         "/none/charset",
+        id="charset",
         body="application/xml; charset=iso-8859-1",
         body_required=True,
     )
@@ -50,6 +52,7 @@ class Inline(Tool):
         "inline",
         "POST",
         "/none/inline",
+        id="inline",
         body="application/xml",
     )
 
@@ -65,6 +68,7 @@ class Map(Tool):
         "map",
         "POST",
         "/none/map",
+        id="map",
         body="application/xml",
     )
 
@@ -80,6 +84,7 @@ class Names(Tool):
         "names",
         "POST",
         "/none/names",
+        id="names",
         body="application/xml",
     )
 
@@ -95,6 +100,7 @@ class Prefix(Tool):
         "prefix",
         "POST",
         "/none/prefix",
+        id="prefix",
         body="application/xml",
     )
 
@@ -110,6 +116,7 @@ class Recursive(Tool):
         "recursive",
         "POST",
         "/none/recursive",
+        id="recursive",
         body="application/xml",
     )
 
@@ -125,6 +132,7 @@ class Reference(Tool):
         "reference",
         "POST",
         "/none/reference",
+        id="reference",
         body="application/xml",
     )
 
@@ -142,6 +150,7 @@ class Twice(Tool):
         "twice",
         "POST",
         "/none/twice",
+        id="twice",
         body="application/xml",
     )
 
@@ -157,6 +166,7 @@ class UnionTool(Tool):
         "union",
         "POST",
         "/none/union",
+        id="union",
         body="application/xml",
     )
 

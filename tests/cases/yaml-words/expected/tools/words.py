@@ -17,6 +17,7 @@ class ListMore(Tool):
         "list_more",
         "GET",
         "/more",
+        id="listMore",
     )
 
     shared: Annotated[str | None, Query("shared")] = None
@@ -29,6 +30,7 @@ class ListWords(Tool):
         "list_words",
         "GET",
         "/words",
+        id="listWords",
     )
 
     day: Annotated[str | None, Query("day")] = None
