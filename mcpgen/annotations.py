@@ -90,9 +90,7 @@ def adopted(stated: Mapping[str, Any], override: Mapping[str, bool]) -> tuple[An
     destructive = said.get("destructive", not said.get("read_only", False))
     read_only = said.get("read_only", False) and not destructive
     reason = "the remote's annotations" if "read_only" in said else "the remote does not say that it only reads"
-    found = Annotations(
-        read_only, destructive, said.get("idempotent", False), said.get("open_world", True), reason
-    )
+    found = Annotations(read_only, destructive, said.get("idempotent", False), said.get("open_world", True), reason)
     if not override:
         return found, dict(stated)
     found = _stated(found, override, "configuration")

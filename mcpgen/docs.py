@@ -105,7 +105,7 @@ class _Reader:
             "This operation is deprecated." if node.get("deprecated") is True else "",
             *dict.fromkeys(said),
             _list("Parameters:", [line for _, line in sorted(parameters)]),
-            _list("Body:", sorted(self._content(body, f"{raw.pointer}/requestBody/content"))),
+            _list("Body:", sorted({*self._content(body, f"{raw.pointer}/requestBody/content")})),
             _list("Answers:", sorted(self._answer(s, a, raw.pointer) for s, a in answers.items())),
         )
         name = _text(node, "operationId") or f"{raw.method} {raw.path}"
@@ -122,7 +122,7 @@ class _Reader:
                 *dict.fromkeys([title if title != name else "", described]),
                 ", ".join(f"{key}: {_text(node, key)}" for key in facts if _text(node, key)),
                 _values(node),
-                _list("Properties:", sorted(self._fields(node, pointer))),
+                _list("Properties:", sorted({*self._fields(node, pointer)})),
             )
             yield _entry(kind, name, text)
 
@@ -131,12 +131,9 @@ class _Reader:
         return f"- {status}{_told(answer)}"
 
     def _content(self, holder: Mapping[str, Any], pointer: str) -> Iterator[str]:
-        """Yield the properties of a body, once for all of its media types."""
-        found: dict[str, None] = {}
+        """Yield the properties of a body, in all of its media types."""
         for name, media in _dict(holder.get("content")).items():
-            schema = _dict(media).get("schema")
-            found |= dict.fromkeys(self._fields(schema, f"{pointer}/{escape(name)}/schema"))
-        yield from found
+            yield from self._fields(_dict(media).get("schema"), f"{pointer}/{escape(name)}/schema")
 
     def _fields(self, stated: Any, pointer: str, depth: int = _DEPTH) -> Iterator[str]:
         """Yield a line for each property of a schema and of those that it is made of."""

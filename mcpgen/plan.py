@@ -146,6 +146,7 @@ class Tool:
     markers: tuple[str, ...]
     typing: tuple[str, ...]
     models: tuple[str, ...]
+    output_schema: JsonSchema | None = None
     listed: Mapping[str, Any] | None = None
     """What another MCP server lists, of a tool that is passed on to it."""
 
@@ -172,7 +173,8 @@ class Tool:
         """Return the tool as `tools/list` shows it."""
         if self.listed is not None:
             return dict(self.listed)
-        return _entry(self.name, self.title, self.description, self.input_schema, self.annotations)
+        output = {"outputSchema": self.output_schema} if self.output_schema else {}
+        return _entry(self.name, self.title, self.description, self.input_schema, self.annotations) | output
 
 
 def _entry(name: str, title: str, description: str, schema: JsonSchema, hints: Annotations) -> dict[str, Any]:
@@ -521,6 +523,7 @@ class Plan:
         """What the service says of itself beyond what every one says, an argument each."""
         hints = dict(sorted(self.errors.hints.items()))
         said = {
+            "endpoint": self.endpoint.source if self.endpoint else "",
             "headers": self.headers,
             "http": _call(self.http, Http()),
             "errors": _call(replace(self.errors, hints=hints), Errors()),
@@ -534,7 +537,7 @@ class Plan:
         """The import of what `service.py` uses."""
         sources = (*(u.source for u in self.upstreams), *(c.source for c in self.credentials), *self.serving_source)
         text = " ".join(sources)
-        names = ("ApiKey", "Basic", "Digest", "Errors", "Http", "MutualTls", "OAuth", "Service", "Upstream", "Variable")
+        names = "ApiKey Basic Digest Errors Http MutualTls OAuth Operation Service Upstream Variable".split()
         return Import("._runtime", tuple(n for n in names if n == "Service" or f"{n}(" in text)).source
 
     @property

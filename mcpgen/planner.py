@@ -19,20 +19,33 @@ from typing import Any
 
 import jmespath
 
-from . import docs
+from . import docs, endpoint
 from . import schemas as sch
 from .annotations import annotate, looks_like_a_read, says_write
 from .binding import Binder, Body, Draft, plain_path
-from .config import Config, Dynamic, Selection, ToolConfig
+from .config import Config, Dynamic, PagingPolicy, Selection, ToolConfig
 from .corrections import Correction
 from .names import ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
-from .plan import SEARCHING, Annotations, Area, Argument, CustomTool, Import, LeftOut, Models, Plan, Tool, json_bytes
+from .plan import (
+    SEARCHING,
+    Annotations,
+    Area,
+    Argument,
+    CustomTool,
+    Endpoint,
+    Import,
+    LeftOut,
+    Models,
+    Plan,
+    Tool,
+    json_bytes,
+)
 from .problems import Problem, Rejected
-from .replies import reply
-from .schemas import Defect, Key, Place, Schemas, clean
+from .replies import Answers, reply
+from .schemas import Defect, Document, Key, Place, Schemas, clean
 from .shaping import Shaped, Shaper
 from .spec import RawOperation, Spec, Unresolved
-from .upstream import Access
+from .upstream import Access, Requirements
 
 __all__ = ["plan"]
 
@@ -121,6 +134,7 @@ class _Planner:
         self._wrong: list[Problem] = []
         self._definitions: dict[tuple[Key, bool], tuple[dict[str, Any], int]] = {}
         self._binder = Binder(spec, self._schemas, self._notes)
+        self._answers = Answers(spec, config.schema_budget)
         self._shaper = Shaper(spec, config, self._schemas, self._wrong)
         self._tags = _tags(spec.root.get("tags"))
 
@@ -198,12 +212,14 @@ class _Planner:
             endpoint=listing,
         )
 
-    def _endpoint(self, raw: RawOperation, evidence: tuple[str, ...]) -> tuple[Endpoint, sch.Requirements]:
+    def _endpoint(self, raw: RawOperation, evidence: tuple[str, ...]) -> tuple[Endpoint, Requirements]:
         """Return the endpoint that the document is about, and the credentials that it takes."""
         requirements, headers = self._access.parameters(raw)
         if set("{}?#") & set(raw.path):
             hint = "write the whole address without it as `base_url` under [server], and the rest as a [[fix]]"
-            self._wrong.append(Problem("the path of an MCP endpoint must be the same for every call", raw.pointer, hint))
+            self._wrong.append(
+                Problem("the path of an MCP endpoint must be the same for every call", raw.pointer, hint)
+            )
         server = ""
         for holder, pointer in ((raw.node, raw.pointer), (raw.item, raw.item_pointer)):
             if isinstance(holder.get("servers"), list) and holder["servers"]:
@@ -380,7 +396,7 @@ class _Planner:
             known = set(self._access.credentials) | set(self._access.unsupported)
             if scheme not in known:
                 self._unknown(f"auth.{scheme}", scheme, "security scheme", known)
-        self._wrong += self._access.wrong
+        self._wrong += self._access.misconfigured()
 
     def _unknown(self, key: str, value: str, kind: str, known: set[str]) -> None:
         close = get_close_matches(value, known, 1)
@@ -394,6 +410,9 @@ class _Planner:
         config = self._config.tools.get(label, ToolConfig())
         if not re.fullmatch(r"[A-Z][A-Z0-9_-]{0,30}", raw.method):
             raise Defect(raw.pointer, f"{json.dumps(raw.method)[:60]} is no method that can be sent")
+        if said := endpoint.evidence(self._spec, raw):
+            way = "its tools become a server of their own when a document is about nothing else"
+            raise Defect(raw.pointer, f"it is an MCP endpoint ({'; '.join(said)}), and no tool: {way}")
         requirements, reason = self._access.requirements(node.get("security", self._spec.root.get("security")))
         if reason:
             raise Defect(f"{raw.pointer}/security" if "security" in node else "#/security", reason)
@@ -522,7 +541,7 @@ class _Planner:
         ]
         reached = self._schemas.reachable(roots, typed_only=True)
         keys = [k for k in reached if self._schemas.needs_name(k)]
-        places = _PlaceNames(self._spec, {s.raw.pointer: classes[p] for p, s in sorted(sketches.items())})
+        places = PlaceNames(self._spec, {s.raw.pointer: classes[p] for p, s in sorted(sketches.items())})
         wanted = {k: places.name(k) for k in keys}
         taken = {*classes.values(), *_TAKEN}
         return settle(wanted, lambda k: (places.name(k, longer=True),), taken, joint="X")
@@ -561,10 +580,27 @@ class _Planner:
             deprecated=node.get("deprecated") is True,
             internal=sketch.internal,
             filled=tuple(self._shaped[sketch.key].told),
+            output_schema=self._output_schema(sketch),
             markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
             models=tuple(sorted((known & self._taken) - _TAKEN)),
         )
+
+    def _output_schema(self, sketch: _Sketch) -> dict[str, Any] | None:
+        """Return the schema of the structured content, if one is wanted and can be told."""
+        stated = sketch.config.output_schema
+        if not (self._config.results.output_schemas if stated is None else stated) or sketch.internal:
+            return None
+        found = reply(self._spec, sketch.raw)
+        shaped = self._shaped[sketch.key]
+        policy = self._config.paging or PagingPolicy()
+        paging = (shaped.items, policy.items, policy.note) if shaped.paging else None
+        chosen = sketch.config.select or isinstance(sketch.config.unwrap, str)
+        schema = None if chosen else self._answers.schema(found, self._wrapper(sketch), paging)
+        if schema is None and stated:
+            message = f"what {sketch.label} answers cannot be told from the document"
+            self._wrong.append(self._config.problem(f"tools.{sketch.label}.output_schema", message))
+        return schema
 
     def _described(self, sketch: _Sketch, text: str) -> str:
         """Return the description that the configuration makes of `text`."""
@@ -696,6 +732,13 @@ class _Planner:
             lines.append(f"paging={shaped.paging}")
         return (*lines, *self._passed_on(sketch))
 
+    def _wrapper(self, sketch: _Sketch) -> str:
+        """Return the property that the answer is opened at, "" for an answer that is passed on as it is."""
+        wanted = self._config.results.unwrap if sketch.config.unwrap is None else sketch.config.unwrap
+        if wanted is not True or self._shaped[sketch.key].paging:
+            return ""
+        return reply(self._spec, sketch.raw).wrapper
+
     def _passed_on(self, sketch: _Sketch) -> Iterator[str]:
         """Yield what is said of the answer in an `Operation(…)`."""
         config, results = sketch.config, self._config.results
@@ -704,14 +747,12 @@ class _Planner:
         select = config.select
         if isinstance(config.unwrap, str):
             select = json.dumps(config.unwrap) + (f".{select}" if select else "")
-        elif (results.unwrap if config.unwrap is None else config.unwrap) and not self._shaped[sketch.key].paging:
-            wrapper = reply(self._spec, sketch.raw).wrapper
-            if wrapper:
-                yield f"unwrap={wrapper!r}"
-            elif config.unwrap:
-                message = f"the answer of {sketch.label} is no object with one property"
-                hint = 'name the property: unwrap = "…"'
-                self._wrong.append(self._config.problem(f"tools.{sketch.label}.unwrap", message, hint))
+        elif wrapper := self._wrapper(sketch):
+            yield f"unwrap={wrapper!r}"
+        elif config.unwrap:
+            message = f"the answer of {sketch.label} is no object with one property"
+            hint = 'name the property: unwrap = "…"'
+            self._wrong.append(self._config.problem(f"tools.{sketch.label}.unwrap", message, hint))
         if select:
             try:
                 jmespath.compile(select)
@@ -919,10 +960,10 @@ _LONG_NAME = 60
 """Class names above this keep only the last two steps of the way to their place."""
 
 
-class _PlaceNames:
+class PlaceNames:
     """Names classes after the place of their schema: component or tool, then the properties on the way."""
 
-    def __init__(self, spec: Spec, classes: Mapping[str, str]) -> None:
+    def __init__(self, spec: Document, classes: Mapping[str, str]) -> None:
         self._spec = spec
         self._classes = classes
 
@@ -963,7 +1004,7 @@ class _PlaceNames:
         while index < len(rest):
             token, following = rest[index], rest[index + 1] if index + 1 < len(rest) else ""
             here = "/".join(raw[: at + index + 3])
-            if token == "properties" and following:
+            if token in ("properties", "$defs", "definitions") and following:
                 yield pascal(following)
                 index += 1
             elif token in ("oneOf", "anyOf") and following:

@@ -149,8 +149,8 @@ class _Shown:
             yield from examples(self._spec, answer, f"{self._endpoint.pointer}/responses/{escape(status)}")
         components = self._spec.root.get("components")
         stated = components.get("examples") if isinstance(components, dict) else None
-        for name in sorted(stated) if isinstance(stated, dict) else ():
-            node, at = self._spec.deref(stated[name], f"#/components/examples/{escape(name)}")
+        for name, example in sorted(stated.items()) if isinstance(stated, dict) else ():
+            node, at = self._spec.deref(example, f"#/components/examples/{escape(name)}")
             if isinstance(node, dict) and isinstance(node.get("value"), dict):
                 yield f"{at}/value", node["value"]
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .config import Paging
+from .plan import json_bytes
+from .schemas import Defect, Publisher, Schemas, TooLarge
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["Reply", "completed", "page_style", "reply"]
+__all__ = ["Answers", "Reply", "completed", "page_style", "reply"]
 
 _LIMITS = ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "take", "first", "max")
 _PLACES = {
@@ -188,3 +190,57 @@ def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, param
         inferred = Paging(items=inferred.items, limit=inferred.limit)
     given = {f: getattr(stated, f) for f in ("style", "limit", "place", "items", "more", "total")}
     return replace(stated, **{f: v or getattr(inferred, f) for f, v in given.items()})
+
+
+class Answers:
+    """Writes the schemas of what tools answer.
+
+    They promise no more than a client can rely on: vendors' documents are wrong about their own answers, so nothing is
+    required, no list of values is closed, and what an API adds is welcome.
+    """
+
+    def __init__(self, spec: Spec, budget: int) -> None:
+        self._schemas = Schemas(spec, hidden="writeOnly")
+        self._publisher = Publisher(self._schemas)
+        self._spec, self._budget = spec, budget
+
+    def schema(self, found: Reply, unwrap: str, paging: tuple[str, str, str] | None) -> dict[str, Any] | None:
+        """Return the schema of a tool's structured content, None where the document does not say enough.
+
+        `unwrap` is the property that is passed on; `paging` the path of a list's items, and what the result calls them
+        and the sentence about them.
+        """
+        if not found.pointer:
+            return None
+        try:
+            if paging is not None:
+                items, name, note = paging
+                at = found.pointer
+                for step in filter(None, items.split(".")):
+                    at = dict(_properties(self._spec, at))[step][1]
+                listed = {name: self._loose(at), note: {"type": "string"}}
+                schema: dict[str, Any] = {"type": "object", "properties": listed, "required": [name, note]}
+            else:
+                known = found.properties or {}
+                schema = self._loose(known[unwrap][1] if unwrap in known else found.pointer)
+                if schema.get("type") != "object":
+                    schema = {"type": "object", "properties": {"result": schema}}
+        except (Defect, TooLarge, Unresolved, KeyError):
+            return None
+        return schema if len(json_bytes(schema)) <= self._budget else None
+
+    def _loose(self, pointer: str) -> dict[str, Any]:
+        return _loosened(self._publisher.publish(self._schemas.place(pointer), None, room=4 * self._budget))
+
+
+def _loosened(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that only says what is where: types, properties, items, words."""
+    out: dict[str, Any] = {k: schema[k] for k in ("description", "type") if k in schema}
+    if isinstance(schema.get("properties"), dict):
+        out["properties"] = {k: _loosened(v) for k, v in schema["properties"].items()}
+    if isinstance(schema.get("items"), dict):
+        out["items"] = _loosened(schema["items"])
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    if isinstance(branches, list) and "type" not in out:
+        out["anyOf"] = [_loosened(b) for b in branches]
+    return out

@@ -38,6 +38,8 @@ class Shaped:
     values: list[tuple[str, str]] = field(default_factory=list)
     join: list[tuple[str, str]] = field(default_factory=list)
     paging: str = ""
+    items: str = ""
+    """The path of a list's items in a page."""
     told: list[str] = field(default_factory=list)
     """What is filled in and fixed, in words for the reviewer."""
 
@@ -450,7 +452,8 @@ class _One:
             top = self._drafts[limit].shape.limits.get("maximum")
             size = min(size, int(top)) if isinstance(top, int | float) and top >= 1 else size
             self._gone.add(limit)
-        key = self._keys[limit] if limit is not None and limit not in self._hidden() else "limit"
+        others = {k for i, k in enumerate(self._keys) if i not in self._gone}
+        key = "limit" if "limit" not in others else "max_items"
         default = self._config.defaults.get(paging.limit or "limit", self._config.defaults.get(key, usual))
         words_ = f"How many items at most, from all pages together; up to {most:,}."
         bounds: dict[str, Any] = {"minimum": 1, "maximum": most}
@@ -479,11 +482,9 @@ class _One:
             "names": repr(names) if names != ("items", "note") else "",
         }
         said = "".join(f", {n}={v}" for n, v in options.items() if v)
+        self._out.items = paging.items
         self._out.paging = f"Paging({paging.style!r}, {paging.items!r}{said})"
         self._out.told.append(f"pages follow each other by {paging.place or paging.style}; at most {most:,} items")
-
-    def _hidden(self) -> set[int]:
-        return {i for n in self._config.hide if (i := self._find(n)) is not None}
 
 
 def _order(argument: tuple[str, Draft]) -> tuple[int, str]:

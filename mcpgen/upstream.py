@@ -21,7 +21,7 @@ from .problems import Problem
 from .schemas import clean
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["Access"]
+__all__ = ["Access", "Requirements"]
 
 _SIGNING = ("dpop", "mutual", "negotiate", "ntlm", "scram-sha-1", "scram-sha-256")
 """HTTP authentication schemes whose credential is no text that could be sent as it is (IANA's registry of them)."""
@@ -158,11 +158,6 @@ class Access:
                     message = f"no access token is fetched for the security scheme {name!r}"
                     hint = "it is neither oauth2, openIdConnect nor http bearer, or it lacks a `token_url`"
                     self.wrong.append(self._config.problem(f"auth.{name}.{key}", message, hint))
-        brought = self._keys or any(c.kind == "basic" for c in self.credentials.values())
-        if self._config.http.credential == "caller" and not brought:
-            hint = "a proof made for each request takes the secret itself: write `environment`"
-            message = "the API takes no credential that a caller could send along"
-            self.wrong.append(self._config.problem("http.credential", message, hint))
 
     def _scheme(self, name: str, scheme: SecurityScheme, config: AuthConfig) -> None:
         stem = f"{self._prefix}_{snake(name, 'key').upper()}"
@@ -222,8 +217,7 @@ class Access:
         about = about or f"The credential that is sent as {place} `{header}`."
         variables = tuple(Variable(n, about, required=True, secret=True) for n in names)
         if len(names) == 1 and value.count(f"{{{names[0]}}}") == 1:
-            own = KeyHeader(header, value.replace(f"{{{names[0]}}}", "{KEY}"))
-            self._keys[name] = own if place == "header" else KeyHeader("X-Api-Key", "{KEY}")
+            self._key(name, place, header, value.replace(f"{{{names[0]}}}", "{KEY}"))
         said = f"sent in the {place} {header}"
         self._placements[name] = (place, header.lower())
         self._credential(name, place, said, source, variables, (("value", value),))
@@ -398,6 +392,14 @@ class Access:
                 several = len(way) > 1
                 return tuple(replace(h, key=snake(h.name).upper() if several else h.key) for h in found)
         return ()
+
+    def misconfigured(self) -> list[Problem]:
+        """Return what the configuration says of credentials that these do not have."""
+        if self._config.http.credential != "caller" or self._keys:
+            return self.wrong
+        hint = "a proof made for each request takes the secret itself: write `environment`"
+        message = "the API takes no credential that a caller could send along"
+        return [*self.wrong, self._config.problem("http.credential", message, hint)]
 
     def _key(self, name: str, place: str, header: str, template: str) -> None:
         """Note how a caller sends the key of a security scheme: as the API takes it, where that is a header."""

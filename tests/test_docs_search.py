@@ -1,4 +1,4 @@
-"""The search of a document: what becomes an entry, and which entries a query finds. `cases/search-docs` has it whole."""
+"""The search of a document: what becomes an entry, what a query finds. `cases/search-docs` has it whole."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import TESTS, built, place
+from conftest import TESTS, built, place, planned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpgen import docs, spec
+from mcpgen.custom import completed
 from mcpgen.plan import Entry, json_bytes
 from mcpgen.problems import Rejected
 
@@ -280,5 +281,6 @@ def test_the_words_can_be_ones_own(tmp_path: Path) -> None:
 
 def test_its_name_must_be_free(tmp_path: Path) -> None:
     document = (TESTS / "cases" / "search-docs" / "openapi.yaml").read_text()
-    with pytest.raises(Rejected, match="list_animals"):
-        built(place({"openapi.yaml": document, "mcpgen.toml": '[search]\nname = "list_animals"\n'}, tmp_path))
+    made = planned(place({"openapi.yaml": document, "mcpgen.toml": '[search]\nname = "list_animals"\n'}, tmp_path))
+    with pytest.raises(Rejected, match="two tools are called 'list_animals'"):
+        completed(made, "mcpgen.toml", None)

@@ -224,10 +224,14 @@ class Document(Protocol):
 
 
 class Schemas:
-    """The shapes of one document, made when asked for and kept."""
+    """The shapes of one document, made when asked for and kept.
 
-    def __init__(self, spec: Document) -> None:
+    What they leave out is `hidden`: readOnly in requests, writeOnly in answers.
+    """
+
+    def __init__(self, spec: Document, hidden: str = "readOnly") -> None:
         self._spec = spec
+        self._hidden = hidden
         self._modern = not spec.version.startswith("3.0")
         self._nodes: dict[str, Any] = {}
         self._shapes: dict[Key, Shape] = {}
@@ -592,10 +596,10 @@ class Schemas:
         node = self._node(pointer)
         if not isinstance(node, dict):
             return False
-        if node.get("readOnly") is True:
+        if node.get(self._hidden) is True:
             return True
         target = self._node(self._key(pointer, node)[0])
-        return isinstance(target, dict) and target.get("readOnly") is True
+        return isinstance(target, dict) and target.get(self._hidden) is True
 
     def _array(self, shape: Shape, flat: list[Flat]) -> None:
         if any(node.get("items", 0) is None for _, node in flat):

@@ -270,7 +270,7 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
         tool = load_tool(service.package, tools.places[name])
         security = tool.OPERATION.security if issubclass(tool, Tool) else None
         requirements = service.requirements if security is None else security
-        if not all(requirements):
+        if not requirements or not all(requirements):
             continue  # anonymous is enough, or nothing is needed at all
         if settings.choose(requirements) is not None:
             return

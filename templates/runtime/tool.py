@@ -344,6 +344,17 @@ class Tool(Call):
     OPERATION: ClassVar[Operation]
 
 
+class ProxiedTool(Call):
+    """A tool of another MCP server, to which its arguments are passed on as they came.
+
+    So is what the class does not know: the schema that it was made of may be an older or a simpler one.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    REMOTE: ClassVar[str]
+
+
 def _model_fields(schema: Any) -> dict[str, Any]:
     while "fields" not in schema:
         if "schema" not in schema:
@@ -389,7 +400,9 @@ class Contract:
             for marker in info.metadata
             if isinstance(marker, MARKERS)
         )
-        self._schema_check = _schema_check(schema) if _needs_schema_check(schema) else None
+        # The schema of another server is not one that mcpgen wrote after what a class can say.
+        needed = issubclass(tool, ProxiedTool) or _needs_schema_check(schema)
+        self._schema_check = schema_check(schema) if needed else None
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as they may be sent.
@@ -621,13 +634,15 @@ def _told_apart(branches: Any) -> bool:
     return not any(one <= other for one, other in permutations(needs, 2))
 
 
-def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
-    """Compile the published schema.
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Compile a published schema; what comes of it tells all that is wrong with a value, a line each.
 
     Its regular expressions run on pydantic's linear engine, never on `re`, which a hostile value could keep busy for
     hours. What cannot be decided is not refused: the API has the last word.
     """
     jsonschema: Any = importlib.import_module("jsonschema")  # late: most tools never need it; untyped: it has no stubs
+    from referencing import Registry
+
     relevance = jsonschema.exceptions.relevance
 
     def keys_matched(instance: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, list[str]]:
@@ -684,7 +699,7 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
             "patternProperties": pattern_properties,
             "additionalProperties": additional_properties,
         },
-    )(schema)
+    )(schema, registry=Registry())  # empty: a reference that leads out of the schema is never fetched
 
     def explain(error: Any, depth: int = 0) -> str:
         if error.validator in ("oneOf", "anyOf") and depth < 3:
