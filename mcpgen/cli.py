@@ -216,11 +216,14 @@ def _readable(document: Path) -> None:
 def _planned(
     loaded: Corrected, config: Config, document: Path, configuration: Path | None, progress: Callable[[str], None]
 ) -> Plan:
+    from . import proxy
     from .custom import completed
     from .planner import plan
 
     name = document.as_posix() if configuration else document.name
     planned = plan(loaded.spec, config, document=name, progress=progress, corrections=loaded.corrections)
+    if planned.endpoint:
+        planned = proxy.completed(planned, loaded.spec, config)
     custom = configuration.parent / "custom.py" if configuration else None
     if custom is None or not custom.is_file():
         return completed(planned, config.file, None)
@@ -330,6 +333,7 @@ def init(document: Path, name: str | None) -> None:
       mcpgen init https-downloads/github.json --name github
     """
     from .config import Config
+    from .planner import inferred
     from .planner import plan as planned
     from .render import starter
     from .spec import load
@@ -344,7 +348,7 @@ def init(document: Path, name: str | None) -> None:
         raise Rejected(Problem("the file is there already", hint="choose another --name", file=str(p)) for p in taken)
     folder.mkdir(parents=True, exist_ok=True)
     target.write_bytes(document.read_bytes())
-    (folder / "mcpgen.toml").write_text(starter(plan), encoding="utf-8")
+    (folder / "mcpgen.toml").write_text(starter(plan, inferred(spec, plan)), encoding="utf-8")
     click.echo(f"{target}: {_count(len(plan.tools), 'operation')}, {_count(len(plan.tags), 'tag')}")
     click.echo(f"{folder / 'mcpgen.toml'}: read it, then: mcpgen build {plan.name}")
     _report_left_out(plan)

@@ -27,6 +27,12 @@ class Clients:
 
     plan: Plan
 
+    @property
+    def agent(self) -> str:
+        """The User-Agent of the requests to the API."""
+        stated = (value for name, value in self.plan.headers if name.lower() == "user-agent")
+        return next(stated, f"{self.plan.name}-mcp/{self.plan.version}")
+
     # -- on this machine ------------------------------
 
     @property

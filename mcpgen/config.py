@@ -570,9 +570,14 @@ class _Reader:
         return {n: self._value(f"{at}.{n}", v) for n, v in value.items()}
 
     def _value(self, at: str, value: Any) -> Any:
-        """Return a value of JSON in which a table with the one key argument, context or now is a `Dynamic`."""
+        """Return a value of JSON in which a table with the one key argument, context or now is a `Dynamic`.
+
+        One with the key json is JSON text for what TOML cannot say: `{ json = "null" }`.
+        """
         if isinstance(value, dict):
             kind, text = next(iter(value.items())) if len(value) == 1 else ("", "")
+            if kind == "json":
+                return json.loads(self._json_text(at, text) or "null")
             if kind not in ("argument", "context", "now"):
                 return {n: self._value(f"{at}.{n}", v) for n, v in value.items()}
             if kind == "now" and not re.fullmatch(r"([+-][0-9]{1,6}[smhdw])?", text if isinstance(text, str) else "x"):

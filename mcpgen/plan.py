@@ -167,7 +167,7 @@ class Tool:
     @property
     def called(self) -> str:
         """The request, for people."""
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path}" if self.listed is None else f"tools/call {self.operation_id}"
 
     def entry(self) -> dict[str, Any]:
         """Return the tool as `tools/list` shows it."""

@@ -41,13 +41,13 @@ from .plan import (
     json_bytes,
 )
 from .problems import Problem, Rejected
-from .replies import Answers, reply
+from .replies import Answers, page_style, reply
 from .schemas import Defect, Document, Key, Place, Schemas, clean
 from .shaping import Shaped, Shaper
 from .spec import RawOperation, Spec, Unresolved
 from .upstream import Access, Requirements
 
-__all__ = ["plan"]
+__all__ = ["Inferred", "inferred", "plan"]
 
 Progress = Callable[[str], None]
 
@@ -101,6 +101,42 @@ def plan(
         config = replace(config, tools={}, include=Selection(), exclude=Selection())
     made = _Planner(spec, config, document or spec.path.name, progress or (lambda _: None)).plan(found)
     return replace(made, corrections=corrections)
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What a document allows to be inferred of its tools, for a configuration to start from."""
+
+    wrappers: int
+    """Answers that are an object with one property."""
+    lists: tuple[tuple[str, str], ...]
+    """How lists come in pages, and how many, with some of their names."""
+    brackets: int
+    """Parameters `x[]` that are no lists in the document."""
+    twins: int
+    """Operations that are there for GET and for POST."""
+
+
+def inferred(spec: Spec, made: Plan) -> Inferred:
+    """Return what can be inferred of the tools of a plan."""
+    by_pointer = {o.pointer: o for o in spec.operations()}
+    wrappers = brackets = twins = 0
+    lists: defaultdict[str, list[str]] = defaultdict(list)
+    for tool in made.operations:
+        raw = by_pointer[tool.pointer]
+        found = reply(spec, raw)
+        names = [a.wire for a in tool.arguments if a.place in ("query", "body")]
+        style = page_style(spec, raw, found, names) if tool.annotations.read_only else None
+        if style is not None:
+            lists[f"{style.style} ({style.place or style.limit})"].append(_label(raw))
+        elif found.wrapper:
+            wrappers += 1
+        brackets += sum(a.wire.endswith("[]") and a.schema.get("type") != "array" for a in tool.arguments)
+        twins += _has_twin(raw, "post")
+    told = {
+        how: f"{len(names)}: {', '.join(sorted(names)[:3])}{' …' * (len(names) > 3)}" for how, names in lists.items()
+    }
+    return Inferred(wrappers, tuple(sorted(told.items())), brackets, twins)
 
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
@@ -335,7 +371,9 @@ class _Planner:
     def _selected(self, raw: RawOperation, *, silent: bool) -> bool:
         """Tell whether an operation becomes a tool; one that does not is left out, unless it is used otherwise."""
         include, exclude = self._config.include, self._config.exclude
-        configured = self._config.only_configured and _label(raw) in self._config.tools
+        label = _label(raw)
+        own = label in self._config.tools and label not in self._config.custom_operations
+        configured = self._config.only_configured and own
         reason = ""
         if (include or self._config.only_configured) and not (configured or _matches(include, raw)):
             reason = "not included by the configuration"

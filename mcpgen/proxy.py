@@ -368,7 +368,7 @@ class _Proxy:
                 problem = _wrong_schema(value)
             elif key == "annotations":
                 problem = "" if _fits(value) else "are not what MCP makes them"
-            elif not isinstance(value, str):
+            elif key != "inputSchema" and not isinstance(value, str):
                 problem = "is no text"
             if problem:
                 self._notes.append(Problem(f"{name}: its {key} {problem}; it is left out", f"{pointer}/{key}"))
@@ -566,7 +566,7 @@ def _argument(
     if description := clean(str(schema.get("description", "")), 1000):
         options["description"] = description
     source = f"Field({', '.join(f'{k}={v!r}' for k, v in options.items())})" if options else ""
-    return Argument(key, field, key, "arguments", type_, "", source, required, schema)
+    return Argument(key, field, key, "", type_, "", source, required, schema)
 
 
 def _named_models(

@@ -16,6 +16,7 @@ import jinja2
 
 from .clients import Clients, registry
 from .plan import SEARCHING, Plan, json_bytes
+from .planner import Inferred
 from .schemas import checkable_pattern, pattern_matches
 
 __all__ = ["package_files", "render", "starter", "templates"]
@@ -33,7 +34,7 @@ def templates() -> Path:
 def render(plan: Plan) -> dict[str, str]:
     """Return the whole server of `plan`: its files by path, relative and with `/`."""
     package = plan.package
-    environment = _environment("server")
+    environment = _environment(*_folders(plan))
     with ThreadPoolExecutor(1) as beside:  # ruff needs its time, in a process of its own
         python = beside.submit(_formatted, dict(_placed(plan, environment, python=True)), package)
         files = dict(_placed(plan, environment, python=False)) | _verbatim(plan)
@@ -49,7 +50,12 @@ def render(plan: Plan) -> dict[str, str]:
 
 def package_files(plan: Plan) -> dict[str, str]:
     """Return the Python of the package of `plan`, as it can be imported but not laid out."""
-    return dict(_placed(plan, _environment("server"), python=True)) | _verbatim(plan)
+    return dict(_placed(plan, _environment(*_folders(plan)), python=True)) | _verbatim(plan)
+
+
+def _folders(plan: Plan) -> tuple[str, ...]:
+    """Return where the templates are: what a proxy has of its own comes first."""
+    return ("proxy", "server") if plan.endpoint else ("server",)
 
 
 def _verbatim(plan: Plan) -> dict[str, str]:
@@ -61,14 +67,14 @@ def _verbatim(plan: Plan) -> dict[str, str]:
     return files
 
 
-def starter(plan: Plan) -> str:
+def starter(plan: Plan, inferred: Inferred) -> str:
     """Return a commented `mcpgen.toml` that states what was inferred from the document."""
-    return _environment("init").get_template("mcpgen.toml.j2").render(plan=plan)
+    return _environment("init").get_template("mcpgen.toml.j2").render(plan=plan, inferred=inferred)
 
 
-def _environment(folder: str) -> jinja2.Environment:
+def _environment(*folders: str) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates() / folder),
+        loader=jinja2.FileSystemLoader([templates() / folder for folder in folders]),
         autoescape=False,  # noqa: S701 - the plan holds Python and Markdown that is escaped where it is made
         keep_trailing_newline=True,
         trim_blocks=True,

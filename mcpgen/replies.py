@@ -19,7 +19,7 @@ __all__ = ["Answers", "Reply", "completed", "page_style", "reply"]
 
 _LIMITS = ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "take", "first", "max")
 _PLACES = {
-    "offset": ("offset", "skip", "start", "startat", "startindex", "from"),
+    "offset": ("offset", "skip", "startat", "startindex"),
     "page": ("page", "pagenumber", "pageno", "pageindex"),
     "cursor": ("cursor", "after", "startingafter", "pagetoken", "nexttoken", "nextpagetoken", "marker", "nextcursor"),
 }
@@ -185,7 +185,14 @@ def _links(spec: Spec, raw: RawOperation) -> bool:
 
 def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, parameters: list[str]) -> Paging:
     """Return what the configuration says of pages, completed by what is inferred."""
-    inferred = page_style(spec, raw, found, parameters) or Paging(style="none", items=_items(found, raw) or "")
+    plain = {_plain(name): name for name in sorted(parameters, reverse=True)}
+    inferred = page_style(spec, raw, found, parameters) or Paging(
+        style="none",
+        limit=next((plain[n] for n in _LIMITS if n in plain), ""),
+        items=_items(found, raw) or "",
+        more=_told(spec, found, _MORE["offset"]),
+        total=_told(spec, found, _TOTALS),
+    )
     if stated.style not in ("", inferred.style):
         inferred = Paging(items=inferred.items, limit=inferred.limit)
     given = {f: getattr(stated, f) for f in ("style", "limit", "place", "items", "more", "total")}

@@ -206,6 +206,8 @@ class _One:
             if index is not None and index not in seen:
                 seen.add(index)
                 yield index, name, own[name] if isinstance(own, Mapping) else True
+        if kind in ("hide", "pin"):  # what the tool's own table offers, no general word takes away
+            seen |= {i for n in (*self._config.only, *self._config.defaults) if (i := self._find(n)) is not None}
         for at, table in self._tables:
             stated = getattr(table, kind)
             for name in stated:

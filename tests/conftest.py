@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpgen import config, corrections
+from mcpgen import config, corrections, proxy
 from mcpgen.plan import Plan
 from mcpgen.planner import plan
 from mcpgen.render import render
@@ -29,7 +29,8 @@ def planned(folder: Path) -> Plan:
     configuration = folder / "mcpgen.toml"
     stated = config.load(configuration) if configuration.is_file() else config.Config()
     loaded = corrections.load(document, stated)
-    return plan(loaded.spec, stated, document=document.name, corrections=loaded.corrections)
+    made = plan(loaded.spec, stated, document=document.name, corrections=loaded.corrections)
+    return proxy.completed(made, loaded.spec, stated)
 
 
 def built(folder: Path) -> tuple[Plan, dict[str, str]]:

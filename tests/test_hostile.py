@@ -1059,6 +1059,8 @@ def markdown_problems(name: str, text: str) -> Iterator[str]:
                 yield f"a table row of {cells} bars among rows of {columns}: {line[:120]!r}"
         else:
             columns = 0
+    if fence is not None:
+        yield f"a fence without an end: {fence!r}"
 
 
 # --- the whole folder -------------------------------------------------------------------------------------------------

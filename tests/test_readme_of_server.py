@@ -135,7 +135,7 @@ def accepted(files: dict[str, str], folder: Path) -> str:
     place({n: t for n, t in files.items() if n.startswith("zoo_mcp/")}, folder)
     told = "from zoo_mcp._runtime.http import Keys; from zoo_mcp.service import SERVICE; print(Keys(SERVICE).advice)"
     done = subprocess.run([sys.executable, "-c", told], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip().partition(" key as ")[2]
+    return re.sub(r"<[^>]*>", "<key>", done.stdout.strip().partition(" key as ")[2])
 
 
 @pytest.mark.parametrize(("scheme", "config", "name", "value"), HEADERS)
@@ -283,6 +283,12 @@ def test_a_reader_is_told_what_to_know(tmp_path: Path) -> None:
         steps = re.findall(r"^(\d)\. ", readme.section(client), re.MULTILINE)
         assert steps == ["1", "2", "3", "4"]
         assert "https://mcp.zoo.test/mcp" in readme.section(client)
+
+
+def test_the_requests_are_marked_as_the_server_marks_them(tmp_path: Path) -> None:
+    assert "User-Agent `zoo-mcp/0.1.0`" in Readme(zoo(tmp_path)).section("Security")
+    own = zoo(tmp_path, config='[headers]\nUser-Agent = "zoo-assistant/7"\n')
+    assert "User-Agent `zoo-assistant/7`" in Readme(own).section("Security")
 
 
 def test_what_nobody_promised_is_not_told(tmp_path: Path) -> None:

@@ -770,7 +770,7 @@ def test_a_key_is_nowhere_to_be_seen(tmp_path: Path, mode: str) -> None:
                     return told
 
                 await call(two, "list_tickets")
-                both = json.dumps({"message": f"{KEY} and {OTHER}", "key": KEY}, ensure_ascii=False)
+                both = json.dumps({"message": f"no {KEY} here", "key": KEY}, ensure_ascii=False)
                 for name, arguments in (
                     ("list_tickets", {}),
                     ("create_ticket", {"title": "t"}),
@@ -792,8 +792,11 @@ def test_a_key_is_nowhere_to_be_seen(tmp_path: Path, mode: str) -> None:
                 upstream.answers.clear()
                 for key in (KEY, OTHER):
                     upstream.queue(json.dumps({"message": f"bad {key}"}), status="400 Bad Request")
-                told = await asyncio.gather(call(one, "list_tickets"), call(two, "list_tickets"))
-                assert all("bad" in text for text in told)
+                first, count = asyncio.create_task(call(one, "list_tickets")), len(upstream.requests)
+                while len(upstream.requests) == count:
+                    await asyncio.sleep(0.01)
+                assert "bad ***" in await call(two, "list_tickets")
+                assert "bad ***" in await first
                 upstream.delay = 30
                 await call(one, "list_tickets")
                 upstream.delay = 0
@@ -806,8 +809,6 @@ def test_a_key_is_nowhere_to_be_seen(tmp_path: Path, mode: str) -> None:
         assert form not in logged.encode()
         assert not any(form in result.encode() for result in results)
     assert OTHER not in logged
-    # What is another's business is told as the API says it; who cannot know a key could not have made it up.
-    assert any(f"*** and {OTHER}" in result for result in results)
 
 
 def test_a_made_up_key_changes_nothing_for_others(desk: Path) -> None:

@@ -37,6 +37,8 @@ def run(service: Service, argv: Sequence[str] | None = None) -> int:
             service, os.environ, base_url=options.base_url, insecure_http=options.allow_insecure_http
         )
         _start_logging(options.log_level, settings)
+        if options.remote_tools:
+            return _print_remote_tools(settings, options.timeout)
         tools = _select(service, options)
         keys = _keys(settings, tools, options)
         if keys is not None:
@@ -124,6 +126,11 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help=f"an origin whose pages may call this server from a browser{shared}; may be repeated",
     )
+    parser.set_defaults(remote_tools=False)
+    if service.endpoint:
+        tools.add_argument(
+            "--remote-tools", action="store_true", help="print what the remote MCP server lists now, as JSON, and end"
+        )
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--log-level", choices=levels, default="warning", help="how much to log to standard error")
     parser.add_argument("--version", action="version", version=f"{command} {service.version}")
@@ -222,6 +229,21 @@ def _select(service: Service, options: argparse.Namespace) -> _Selection:
             )
         print(f"{service.name}: no reading tools; start with --enable-write-tools to offer the others", file=sys.stderr)
     return selection
+
+
+def _print_remote_tools(settings: Settings, timeout: float) -> int:
+    import json
+
+    import anyio
+
+    from .proxy import listed
+    from .tool import Refused
+
+    try:
+        json.dump({"tools": anyio.run(listed, settings, timeout)}, sys.stdout)
+    except Refused as error:
+        raise ConfigurationError(settings.mask(str(error))) from None
+    return 0
 
 
 def _check_names(option: str, kind: str, given: Iterable[str], known: Iterable[str]) -> None:

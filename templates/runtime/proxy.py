@@ -23,8 +23,9 @@ from mcp import MCPError
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from .answers import result_of
 from .service import ANYONE, Caller, Settings
 from .tool import Operation, Refused, schema_check, shorten
 from .upstream import STREAMS, Answer, Client, Unanswered, is_json
@@ -35,11 +36,11 @@ _OWN_HEADERS = ("host", "content-length", "connection", "user-agent", "accept-en
 """What `upstream` says of a request itself."""
 _BARRED = (401, 403, 407, 429, 503)
 """Statuses that say nothing about the era that a server speaks: it would answer the other one in the same way."""
-_UNSUPPORTED_VERSION = -32022
-_HEADER_MISMATCH = -32020
+_STALE = (t.HEADER_MISMATCH, t.UNSUPPORTED_PROTOCOL_VERSION)
 _DEEP = 100
 """Levels of a result; the SDK's serialiser gives up at about 250."""
 _PAGES = 1_000
+_LONE = re.compile("[\ud800-\udfff]")
 
 Greeting: TypeAlias = t.DiscoverResult | t.InitializeResult
 Message: TypeAlias = dict[str, Any]
@@ -166,7 +167,7 @@ class Remote:
                 if kept or not line.session:
                     self._known = _Known(greeting, line.session)
                 line.begin()
-                await session.send_request(request, TypeAdapter(dict[str, Any]))
+                await session.send_request(request, t.Result)
             except (MCPError, ValidationError, RuntimeError) as error:
                 line.said = line.said or shorten(str(error), 300)
 
@@ -176,7 +177,7 @@ class Remote:
                 return line.trouble
             raise line.trouble
         error = line.reply.get("error")
-        if isinstance(error, dict) and error.get("code") in (_HEADER_MISMATCH, _UNSUPPORTED_VERSION):
+        if isinstance(error, dict) and error.get("code") in _STALE:
             raise Unanswered(
                 f"{self._host} refused the call, as what this server knows of it is out of date "
                 f"({shorten(self._settings.mask(str(error.get('message'))), 300)}); that is for its operator to renew"
@@ -232,6 +233,23 @@ class Remote:
             return ""
         rest = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         return f"its structured content does not fit its own outputSchema: {'; '.join(wrong[:3])}{rest}"
+
+
+async def listed(settings: Settings, timeout: float) -> list[Message]:
+    """What the server at a service's endpoint lists, to the environment's credential. Raises Refused with the reason."""
+    client = Client(settings, timeout)
+    remote = Remote(settings, client, timeout)
+    try:
+        found = await remote.tools()
+    except MCPError as error:
+        raise Refused(f"tools/list was answered with the error {error.code}: {error.message}") from None
+    finally:
+        await remote.aclose()
+        await client.aclose()
+    if isinstance(found, Answer):
+        first = result_of(found, settings.mask).content[0]
+        raise Refused(first.text if isinstance(first, t.TextContent) else f"the answer was {found.status}")
+    return found
 
 
 async def _greeted(session: ClientSession, line: _Line, known: _Known | None) -> Greeting:
@@ -332,7 +350,7 @@ class _Line(httpx2.AsyncBaseTransport):
         error = self.reply.get("error")
         stated = error if isinstance(error, dict) else {}
         lost = self._status == 400 and re.search(r"session|initiali[sz]ed", str(stated.get("message")), re.IGNORECASE)
-        return self._status == 404 or bool(lost) or stated.get("code") == _UNSUPPORTED_VERSION
+        return self._status == 404 or bool(lost) or stated.get("code") == t.UNSUPPORTED_PROTOCOL_VERSION
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer a request of the SDK's client. Whatever goes wrong is an answer too, and is remembered."""
@@ -361,8 +379,10 @@ class _Line(httpx2.AsyncBaseTransport):
             # An error of JSON-RPC may come with any status; without one, a status says what went wrong.
             if found is None and (answer.cut or not 200 <= answer.status < 300):
                 self.trouble = answer
-        kind = answer.headers.get("content-type", "")
-        told = {"content-type": kind} | ({_SESSION: self.session} if self.session else {})
+        told = {_SESSION: self.session} if self.session else {}
+        if asked and found is not None:  # under the id that was asked with: some say "1" for 1, or null in an error
+            return httpx2.Response(200, headers=told, json={**found, "id": message["id"]})
+        told["content-type"] = answer.headers.get("content-type", "")
         status = answer.status if not 300 <= answer.status < 400 else 502  # no redirect is followed
         return httpx2.Response(status, headers=told, content=answer.body)
 
@@ -384,10 +404,12 @@ class _Line(httpx2.AsyncBaseTransport):
 def _messages(answer: Answer) -> Iterator[Message]:
     """The messages of JSON-RPC that an answer holds, as JSON or as a stream of events."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    text = answer.body.decode("utf-8", "replace")
-    for part in _events(text) if kind == STREAMS[0] else [text] if is_json(kind) else ():
+    body = answer.body.decode("utf-8", "replace")
+    for part in _events(body) if kind == STREAMS[0] else [body] if is_json(kind) else ():
         with suppress(ValueError, RecursionError):
             message = json.loads(part, parse_constant=_no_constant)
+            if _LONE.search(text := json.dumps(message, ensure_ascii=False)):  # it would break the transport
+                message = json.loads(_LONE.sub("\ufffd", text))
             for one in message if isinstance(message, list) else [message]:
                 if isinstance(one, dict) and one.get("jsonrpc") == "2.0":
                     yield one

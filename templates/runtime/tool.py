@@ -317,7 +317,8 @@ class Model(BaseModel):
     """
 
     # Built when first used: a call pays for the models of its own tool, not for those of the whole area.
-    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="ignore")
+    # What nobody declared stays: a custom tool that reads an object and writes it back must not lose parts of it.
+    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="allow")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
