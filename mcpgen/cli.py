@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .corrections import Corrected
     from .mock import Recorded
     from .plan import Plan
+    from .spec import Spec
     from .tryout import Call
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ class Group(click.Group):
     """Lists commands in the order in which a newcomer meets them, and turns refusals into messages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [n for n in ("try", "init", "list", "build", "mock") if n in self.commands]
+        return [n for n in ("try", "init", "list", "build", "fetch", "mock") if n in self.commands]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -87,6 +88,7 @@ def main() -> None:
 @click.option("--check", "checking", is_flag=True, help="Write nothing; exit 1 with the list of what differs.")
 @click.option("--force", is_flag=True, help="Build even when nothing changed, and replace files edited by hand.")
 @click.option("--refresh-remote", "refresh", is_flag=True, help="Fetch again what is stored in specs/NAME/remote/.")
+@click.option("--live", is_flag=True, help="With --check: ask MCP endpoints too whether they list what is known.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 def build(
     names: tuple[str, ...],
@@ -95,6 +97,7 @@ def build(
     checking: bool,
     force: bool,
     refresh: bool,
+    live: bool,
     quiet: bool,
 ) -> None:
     """Generate every specs/NAME/ into generated/NAME/, or one document given with --spec into --out.
@@ -115,11 +118,14 @@ def build(
         raise click.UsageError("--out goes with --spec")
     if refresh and (checking or document is not None):
         raise click.UsageError("--refresh-remote goes with a NAME or none, and without --check, which fetches nothing")
+    if live and not checking:
+        raise click.UsageError("--live goes with --check; what is listed now is taken with: mcpgen fetch")
     fetching = "never" if checking else "again" if refresh else "missing"
     pairs = [(document, None, out)] if document and out else [_source(n) for n in names or _all_names()]
     differing = False
     for source, configuration, folder in pairs:
         differing |= _build_one(source, configuration, folder, checking, force, quiet, fetching)
+        differing |= live and _drifted(source, configuration)
     if differing and checking:
         sys.exit(1)
 
@@ -199,10 +205,30 @@ def _build_one(
     sources = [*loaded.spec.files, *loaded.files, *([configuration] if configuration else [])]
     if configuration:
         sources.append(configuration.parent / "custom.py")  # also when it is not there: it may come
+    if plan.endpoint:
+        from .proxy import SNAPSHOT
+
+        sources.append(document.with_name(SNAPSHOT))
     differences = write(folder, files, _stamp(document, sources), force=force)
     if not quiet:
         _report(folder, plan, files, differences, time.monotonic() - started)
     return bool(differences)
+
+
+def _drifted(document: Path, configuration: Path | None) -> bool:
+    """Tell how a live MCP endpoint differs from what is known of it; return whether it does."""
+    from . import proxy
+    from .fetch import listed
+
+    with _progress(f"{document.parent}") as progress:
+        spec, plan = _bare(document, configuration, progress)
+        if plan.endpoint is None:
+            return False
+        progress("asking the MCP endpoint")
+        found = proxy.differences(proxy.known(plan, spec), listed(plan))
+    for difference in found:
+        click.echo(f"{document.parent}: {_plain(difference)}")
+    return bool(found)
 
 
 _WOULD = {"added": "would be added", "changed": "would change", "removed": "would be removed"}
@@ -226,9 +252,17 @@ def _planned(
         planned = proxy.completed(planned, loaded.spec, config)
     custom = configuration.parent / "custom.py" if configuration else None
     if custom is None or not custom.is_file():
-        return completed(planned, config.file, None)
+        return completed(planned, config, config.file, None)
     progress("reading custom.py")
-    return completed(planned, str(custom), custom.read_text(encoding="utf-8"))
+    return completed(planned, config, str(custom), custom.read_text(encoding="utf-8"))
+
+
+def _bare(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> tuple[Spec, Plan]:
+    """Return a document and its plan without the tools that an MCP endpoint lists."""
+    from .planner import plan
+
+    loaded, config = _loaded(document, configuration, progress)
+    return loaded.spec, plan(loaded.spec, config, document=document.as_posix())
 
 
 def _loaded(
@@ -316,6 +350,53 @@ def _report_notes(plan: Plan) -> None:
             click.echo("    " + shown(note).replace("\n", "\n    "))
         if len(plan.notes) > 5:
             click.echo(f"    and {len(plan.notes) - 5} more: mcpgen list shows each with its operation")
+
+
+# -- fetch ------------------------------
+
+
+@main.command(short_help="Take the tools that a live MCP endpoint lists.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def fetch(names: tuple[str, ...]) -> None:
+    """Take the list of tools from the MCP endpoint that the document in specs/NAME/ describes, and keep it there as
+    tools-list.json, for you to review and commit: the next build makes the server of it. Without a NAME: of every
+    document that describes one.
+
+    The credential is read from the environment variables that the server reads too, and goes to that host only.
+
+    \b
+    Examples:
+      PAGERDUTY_USER_API_KEY=… mcpgen fetch pagerduty-mcp
+      mcpgen build --check --live       in CI: does it still list what is committed?
+    """
+    from . import proxy
+    from .fetch import listed
+
+    met = False
+    for name in names or _all_names():
+        document, configuration, _ = _source(name)
+        with _progress(name) as progress:
+            spec, plan = _bare(document, configuration, progress)
+            if plan.endpoint is None:
+                if names:
+                    hint = "only the tools of such a document are fetched"
+                    raise Rejected([Problem("the document describes no MCP endpoint", hint=hint, file=str(document))])
+                continue
+            met = True
+            progress("asking the MCP endpoint")
+            entries = listed(plan)
+        path = document.with_name(proxy.SNAPSHOT)
+        text = proxy.snapshot_text(entries)
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            click.echo(f"{path}: up to date, {_count(len(entries), 'tool')}")
+            continue
+        changes = proxy.differences(proxy.known(plan, spec), entries)
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"{path}: {_count(len(entries), 'tool')}")
+        for change in changes:
+            click.echo(f"  {_plain(change)}")
+    if not met:
+        click.echo("no document here describes an MCP endpoint")
 
 
 # -- init ------------------------------

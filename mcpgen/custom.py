@@ -12,13 +12,15 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .config import Config
 from .names import snake
-from .plan import Annotations, CustomTool, Plan
+from .plan import Annotations, CustomTool, Plan, json_bytes
 from .planner import DESCRIPTION_LIMIT, docstring, named_tools
 from .problems import Problem, Rejected
 from .render import package_files
@@ -51,7 +53,7 @@ print(json.dumps(found))
 """
 
 
-def completed(plan: Plan, path: str, text: str | None) -> Plan:
+def completed(plan: Plan, config: Config, path: str, text: str | None) -> Plan:
     """Return the plan with the tools of `text`, which stands in the file `path`; None for a plan without any.
 
     Errors: `Rejected` for a file that cannot be imported, for names that are taken, and for descriptions that name a
@@ -59,14 +61,24 @@ def completed(plan: Plan, path: str, text: str | None) -> Plan:
     """
     if text is not None:
         plan = replace(plan, custom=(*plan.custom, *_tools(plan, path, text)), custom_source=text)
-    if wrong := list(_clashes(plan, path)):
+    wrong = [*_clashes(plan, path), *_too_large(plan, config)]
+    if wrong:
         raise Rejected(wrong)
     return plan
 
 
+def _too_large(plan: Plan, config: Config) -> Iterator[Problem]:
+    sizes = {t.name: len(json_bytes(t.entry())) for t in plan.tools} if config.tool_bytes else {}
+    if (size := sum(sizes.values())) > config.tool_bytes:
+        largest = sorted(sizes, key=lambda n: (-sizes[n], n))[:5]
+        hint = "the largest: " + ", ".join(f"{n} ({sizes[n]:,})" for n in largest) + "; `mcpgen list` has all of them"
+        message = f"the entries of tools/list have {size:,} bytes, and may have {config.tool_bytes:,}"
+        yield config.problem("limits.tool_bytes", message, hint)
+
+
 def _clashes(plan: Plan, path: str) -> Iterator[Problem]:
-    names = [t.name for t in plan.tools]
-    for name in sorted({n for n in names if names.count(n) > 1}):
+    names = Counter(t.name for t in plan.tools)
+    for name in sorted(n for n, count in names.items() if count > 1):
         hint = "give one of them another name"
         yield Problem(f"two tools are called {name!r}", file=path, hint=hint)
     for place, name in plan.mentions:

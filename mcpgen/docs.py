@@ -15,7 +15,7 @@ from .plan import Entry
 from .schemas import clean
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["ABOUT", "ARGUMENTS", "entries"]
+__all__ = ["ABOUT", "ARGUMENTS", "RESULTS", "entries"]
 
 ABOUT = """
 Search the docs of {title}: its operations with their parameters and answers, its schemas, sign-in and guides.
@@ -47,6 +47,26 @@ ARGUMENTS: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 """Those of `SearchDocs` in the runtime."""
+
+RESULTS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "results": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "kind": {"type": "string", "description": "operation, schema, security, tag or guide."},
+                    **{key: {"type": "string"} for key in ("name", "method", "path", "tool", "text")},
+                },
+                "required": ["kind", "name", "text"],
+            },
+        },
+        "note": {"type": "string", "description": "How many more there are, or what was not found."},
+    },
+    "required": ["results"],
+}
+"""What it answers."""
 
 TOTAL = 4_000_000
 """Characters that the texts of all entries may have together; above it every text is cut shorter."""

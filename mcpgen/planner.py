@@ -312,7 +312,7 @@ class _Planner:
             docstring_source=docstring(description),
             annotations=Annotations(True, False, True, False, reason="it reads docs.json and sends nothing"),
             input_schema=docs.ARGUMENTS,
-            output_schema=None,
+            output_schema=docs.RESULTS,
             calls=(),
             module=SEARCHING,
         )

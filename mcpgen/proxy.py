@@ -31,7 +31,7 @@ from .schemas import Defect, Key, Place, Schemas, Shape, clean
 from .spec import Spec, Unresolved, escape
 from .spec.source import Source, decode
 
-__all__ = ["SNAPSHOT", "completed", "differences", "snapshot_text"]
+__all__ = ["SNAPSHOT", "completed", "differences", "known", "snapshot_text"]
 
 SNAPSHOT = "tools-list.json"
 """The file beside the document that holds what `tools/list` answered."""
@@ -57,9 +57,18 @@ def completed(plan: Plan, spec: Spec, config: Config) -> Plan:
     """
     if plan.endpoint is None:
         return plan
+    return _Proxy(plan, config, _listing(spec, plan.endpoint)).plan()
+
+
+def known(plan: Plan, spec: Spec) -> list[dict[str, Any]]:
+    """Return the entries that the tools of a proxy are made of. Errors: `Rejected` for an unreadable snapshot."""
+    entries = _listing(spec, plan.endpoint).entries() if plan.endpoint else ()
+    return [e for _, e in entries if isinstance(e, dict)]
+
+
+def _listing(spec: Spec, endpoint: Endpoint) -> _Snapshot | _Shown:
     path = spec.path.with_name(SNAPSHOT)
-    listing = _Snapshot(path) if path.is_file() else _Shown(spec, plan.endpoint)
-    return _Proxy(plan, config, listing).plan()
+    return _Snapshot(path) if path.is_file() else _Shown(spec, endpoint)
 
 
 def snapshot_text(entries: Iterable[Mapping[str, Any]]) -> str:
@@ -69,8 +78,11 @@ def snapshot_text(entries: Iterable[Mapping[str, Any]]) -> str:
 
 
 def differences(known: Iterable[Mapping[str, Any]], listed: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return what became of tools that were known: one line a tool, sorted by name."""
-    before, after = ({str(e.get("name")): e for e in entries} for entries in (known, listed))
+    """Return what became of tools that were known, of all that a proxy passes on: a line a tool, sorted by name."""
+    before, after = (
+        {str(e.get("name")): {k: _mended(e[k]) for k in _SHOWN if k in e} for e in entries}
+        for entries in (known, listed)
+    )
     found = []
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
@@ -79,8 +91,8 @@ def differences(known: Iterable[Mapping[str, Any]], listed: Iterable[Mapping[str
             found.append(f"{name}: new")
         else:
             old, new = before[name], after[name]
-            if changed := [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]:
-                found.append(f"{name}: other {', '.join(changed)}")
+            if changed := [k for k in _SHOWN if old.get(k) != new.get(k)]:
+                found.append(f"{name}: {', '.join(changed)} changed")
     return found
 
 

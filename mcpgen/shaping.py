@@ -26,6 +26,8 @@ _RANK = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4, "server": 5
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
+_NOTHING = ToolConfig()
+
 
 @dataclass(slots=True)
 class Shaped:
@@ -50,6 +52,7 @@ class Shaper:
     def __init__(self, spec: Spec, config: Config, schemas: Schemas, wrong: list[Problem]) -> None:
         self._spec, self._config, self._schemas, self._wrong = spec, config, schemas, wrong
         self._used: set[tuple[str, str]] = set()
+        self._common = bool(config.paging or config.headers or config.tags) or config.arguments != Arguments()
 
     def shape(
         self,
@@ -67,7 +70,7 @@ class Shaper:
         `config` is its table under [tools], `tags` are those of the operation, `read` tells whether it only reads;
         `bare` that nothing is done with it.
         """
-        if bare:
+        if bare or (config == _NOTHING and not self._common):
             listed = list(drafts)
             keys = settle_arguments(listed)
             return Shaped(sorted(zip(keys, listed, strict=True), key=_order))

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpgen import docs, spec
+from mcpgen.config import Config
 from mcpgen.custom import completed
 from mcpgen.plan import Entry, json_bytes
 from mcpgen.problems import Rejected
@@ -283,4 +284,4 @@ def test_its_name_must_be_free(tmp_path: Path) -> None:
     document = (TESTS / "cases" / "search-docs" / "openapi.yaml").read_text()
     made = planned(place({"openapi.yaml": document, "mcpgen.toml": '[search]\nname = "list_animals"\n'}, tmp_path))
     with pytest.raises(Rejected, match="two tools are called 'list_animals'"):
-        completed(made, "mcpgen.toml", None)
+        completed(made, Config(), "mcpgen.toml", None)

@@ -980,7 +980,7 @@ _OURS = (
 )
 _BLOCKS = {
     "README.md": r"<!--  -->|<!-- mcp-name: [a-z0-9./-]+ -->|# [a-z0-9-]+|\| .*\||\|---.*\|"
-    rf"|## ({'|'.join(_SECTIONS)})|### ({'|'.join(_CLIENTS)})|[1-4]\. .*|(- |  )[A-Za-z`].*",
+    rf"|## ({'|'.join(_SECTIONS)})|### ({'|'.join(_CLIENTS)})|[1-4]\. .*|(- |  )[A-Za-z`, ].*|( · *)+",
     "TOOLS.md": r"<!--  -->|# Tools of .*|## .*|### `[A-Za-z0-9_-]{1,64}`|- [0-9]+ (read|write).*|> .*|>|- `.*",
 }
 """Lines that begin a block, as the templates have them; all others are paragraphs."""

@@ -769,7 +769,8 @@ def test_a_key_is_nowhere_to_be_seen(tmp_path: Path, mode: str) -> None:
                         results.append(told)
                     return told
 
-                await call(two, "list_tickets")
+                upstream.queue('{"secret": "shown-only-once"}')
+                assert "shown-only-once" in await call(two, "list_tickets")
                 both = json.dumps({"message": f"no {KEY} here", "key": KEY}, ensure_ascii=False)
                 for name, arguments in (
                     ("list_tickets", {}),
@@ -809,6 +810,7 @@ def test_a_key_is_nowhere_to_be_seen(tmp_path: Path, mode: str) -> None:
         assert form not in logged.encode()
         assert not any(form in result.encode() for result in results)
     assert OTHER not in logged
+    assert "shown-only-once" not in logged
 
 
 def test_a_made_up_key_changes_nothing_for_others(desk: Path) -> None:

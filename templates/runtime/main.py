@@ -182,6 +182,8 @@ def _start_logging(level: str, settings: Settings) -> None:
     handler.setFormatter(logging.Formatter(f"{settings.service.name}: %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(MaskingFilter(settings.mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It would write down every result, and some hold a secret that the API shows only once.
+    logging.getLogger("sse_starlette").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     # Who runs the server wants to know what was changed through it, however little else is to be logged.
     audit = logging.getLogger(f"{__package__}.audit")
     audit.handlers = [logging.StreamHandler(sys.stderr)]

@@ -236,7 +236,7 @@ class Remote:
 
 
 async def listed(settings: Settings, timeout: float) -> list[Message]:
-    """What the server at a service's endpoint lists, to the environment's credential. Raises Refused with the reason."""
+    """What the server at a service's endpoint lists to the environment's credential. Raises Refused with a reason."""
     client = Client(settings, timeout)
     remote = Remote(settings, client, timeout)
     try:

@@ -3,6 +3,7 @@
 
 from ._runtime import (
     ApiKey,
+    Errors,
     Service,
     Upstream,
 )
@@ -12,7 +13,7 @@ SERVICE = Service(
     title="openstatus",
     version="0.1.0",
     package="openstatus_mcp",
-    instructions="List the status pages first and take ids from there, never from memory. Show the user what you are about to change,\nand change it only when they agree: status pages are public.",
+    instructions="Take ids from list_status_pages, list_status_reports and list_maintenances, never from memory. What the other tools write is public at once: draft it, show the draft to the user, ask whether subscribers are to be notified, and call the tool only once both are confirmed. A call that answered is done, even where it says notified: false; do not repeat it.",
     servers={
         "": Upstream("https://api.openstatus.dev", env="OPENSTATUS_BASE_URL"),
     },
@@ -20,4 +21,6 @@ SERVICE = Service(
         "ApiKeyAuth": ApiKey("header", "x-openstatus-key", "{OPENSTATUS_API_KEY}"),
     },
     requirements=(("ApiKeyAuth",),),
+    headers=(("User-Agent", "openstatus-mcp/0.1.0 (transport=mcp)"),),
+    errors=Errors(protocol=(401, 403, 500)),
 )

@@ -3,16 +3,21 @@
 
 import asyncio
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, MCPError
 
+from openstatus_mcp._runtime.calls import Calls
 from openstatus_mcp._runtime.server import Entries, ToolServer, load_tool
-from openstatus_mcp._runtime.service import Settings
-from openstatus_mcp._runtime.tool import Contract, InvalidArguments
-from openstatus_mcp._runtime.wire import build
+from openstatus_mcp._runtime.service import ANYONE, Caller, Settings
+from openstatus_mcp._runtime.tool import Contract, InvalidArguments, Operation, Tool
+from openstatus_mcp._runtime.upstream import Answer
+from openstatus_mcp._runtime.upstream import Client as Upstream
+from openstatus_mcp._runtime.wire import Wire
 from openstatus_mcp.service import SERVICE
 from openstatus_mcp.tools import READING, TOOLS
 
@@ -26,26 +31,54 @@ def contract_of(name: str) -> Contract:
     return Contract(load_tool("openstatus_mcp", TOOLS[name]), ENTRIES[name]["inputSchema"])
 
 
+class Recorder(Upstream):
+    """Keeps the requests that would be sent, and answers with the values that other requests need."""
+
+    def __init__(self, settings: Settings, operation: Operation) -> None:
+        self.wires: list[Wire] = []
+        self.known: dict[str, Any] = {}
+        for path in re.findall(r"Context\(path='([^']+)'\)", repr((operation.fill, operation.fixed))):
+            *way, last = path.split(".")[1:]
+            holder = self.known
+            for key in way:
+                holder = holder.setdefault(key, {})
+            holder[last] = "example"
+
+    async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
+        self.wires.append(wire)
+        return Answer(wire.method, "", 200, "OK", {"content-type": "application/json"}, json.dumps(self.known).encode())
+
+
 @pytest.mark.parametrize("name", sorted(ENTRIES))
 def test_declaration(name: str) -> None:
     """The class has the name, the arguments and the requirements that tools/list promises."""
     schema, contract = ENTRIES[name]["inputSchema"], contract_of(name)
-    assert contract.operation.name == name
-    assert {key for key, _ in contract.bindings} == set(schema["properties"])
-    required = {info.alias or field for field, info in contract.tool.model_fields.items() if info.is_required()}
-    assert required == set(schema.get("required", ()))
+    fields = {info.alias or field: info for field, info in contract.tool.model_fields.items()}
+    assert set(fields) == set(schema["properties"])
+    if issubclass(contract.tool, Tool):
+        assert contract.tool.OPERATION.name == name
+        assert {key for key, _ in contract.bindings} == set(schema["properties"])
+    assert {key for key, info in fields.items() if info.is_required()} == set(schema.get("required", ()))
     with pytest.raises(InvalidArguments):
         contract.check({"no_such_argument": 1})
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_request(name: str) -> None:
-    """An example of the arguments is accepted and becomes the operation's request."""
+    """An example of the arguments is accepted; that of an operation becomes its request."""
     contract = contract_of(name)
-    wire = build(contract.operation, contract.bindings, contract.check(EXAMPLES[name]))
-    assert wire.method == contract.operation.method
+    arguments = contract.check(EXAMPLES[name])
+    if not issubclass(contract.tool, Tool):
+        return
+    operation = contract.tool.OPERATION
+    settings = Settings.load(SERVICE, ENVIRONMENT, insecure_http=True)
+    recorder = Recorder(settings, operation)
+    calls = Calls(settings, recorder, lambda place: load_tool("openstatus_mcp", place))
+    asyncio.run(calls.answer(contract, arguments, ANYONE))
+    wire = recorder.wires[-1]
+    assert wire.method == operation.method
     assert "{" not in wire.path
-    fixed = [part for part in contract.operation.path.split("?")[0].split("/") if "{" not in part]
+    fixed = [part for part in operation.path.split("?")[0].split("/") if "{" not in part]
     assert [part for part in wire.path.split("/") if part in fixed] or fixed in ([], [""])
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import base64
 import codecs
+import copy
+import importlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
 import mcp.types as t
+from mcp import MCPError
 
+from .service import Errors
 from .tool import RESULT_LIMIT, path_text, shorten
-from .upstream import STREAMS, Answer
+from .upstream import STREAMS, Answer, is_json
 
 _ERROR_TEXT = 2_000
 _DEPTH = 100  # the SDK's serialiser gives up at about 250
@@ -29,6 +33,7 @@ _TEXTUAL = re.compile(
     r"|x-www-form-urlencoded|x-sh|diff|patch)"
 )
 _TOLD_HEADERS = ("etag", "content-length", "content-type", "last-modified", "location")
+_RESULTS = Errors()
 _HINTS = {
     400: "Check the arguments against what the API says here.",
     404: "Check the identifiers: nothing is there, or this credential may not see it.",
@@ -43,18 +48,63 @@ _HINTS = {
 
 
 def result_of(
-    answer: Answer, mask: Callable[[str], str], limit: int = RESULT_LIMIT, arguments: Iterable[str] = ()
+    answer: Answer,
+    mask: Callable[[str], str],
+    limit: int = RESULT_LIMIT,
+    arguments: Iterable[str] = (),
+    errors: Errors = _RESULTS,
 ) -> t.CallToolResult:
     """The tool result of an answer.
 
     A 2xx passes as it is, up to `limit` characters; what is left out is told, with those of the tool's `arguments`
-    that get at it. In anything else `mask` hides the operator's credentials.
+    that get at it. In anything else `mask` hides the credentials. Raises MCPError for a status that `errors` has among
+    those of the protocol, with the text and the structured content that the result would have.
     """
     if 200 <= answer.status < 300:
         return _success(answer, limit, arguments)
     if 300 <= answer.status < 400:
         return _redirect(answer, mask)
-    return _failure(answer, mask)
+    text, structured = _failure(answer, mask, errors.hints.get(answer.status, ""))
+    if answer.status in errors.protocol:
+        code = t.INTERNAL_ERROR if answer.status >= 500 else t.INVALID_REQUEST
+        raise MCPError(code=code, message=_plain(text), data=structured)
+    return _error(text, structured)
+
+
+def conforming(result: t.CallToolResult, schema: Mapping[str, Any] | None) -> t.CallToolResult:
+    """The result as a client takes it that holds structured content to the tool's output schema.
+
+    What is not as it says is left out of the structured content and told; the text still has all of it. A result that
+    cannot be made to fit is an error, because a client would refuse it and show nothing.
+    """
+    if schema is None or result.is_error:
+        return result
+    jsonschema: Any = importlib.import_module("jsonschema")
+    checker = jsonschema.Draft202012Validator(schema)
+    value = copy.deepcopy(result.structured_content or {})
+    left: list[str] = []
+    while (error := next(checker.iter_errors(value), None)) is not None:
+        path = list(error.absolute_path)
+        if not path or len(left) > _MOST_MISFITS:
+            result.structured_content = None
+            result.is_error = True
+            why = shorten(str(error.message), 200)
+            result.content.append(_text(f"This is not what the tool's output schema promises: {why}."))
+            return result
+        holder = value
+        for step in path[:-1]:
+            holder = holder[step]
+        del holder[path[-1]]
+        left.append(path_text(path))
+    if left:
+        told = ", ".join(f"`{p}`" for p in left[:_TOLD_CUTS])
+        text = f"Not as the output schema says, and so only in the text and not in the structured content: {told}."
+        result.content.append(_text(text))
+    result.structured_content = value
+    return result
+
+
+_MOST_MISFITS = 200
 
 
 def refusal(text: str) -> t.CallToolResult:
@@ -63,8 +113,12 @@ def refusal(text: str) -> t.CallToolResult:
 
 
 def _text(text: str) -> t.TextContent:
+    return t.TextContent(type="text", text=_plain(text))
+
+
+def _plain(text: str) -> str:
     # A lone surrogate would break the transport, and with it every other call.
-    return t.TextContent(type="text", text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _status_line(answer: Answer) -> str:
@@ -96,10 +150,6 @@ def _decode(body: bytes, charset: str) -> str:
         return body.decode(encoding, "replace")
     except (LookupError, UnicodeError):  # a codec that is none for text
         return body.decode("utf-8", "replace")
-
-
-def _is_json(media_type: str) -> bool:
-    return media_type.endswith(("/json", "+json", "/x-json")) or media_type == "application/problem"
 
 
 def _load(text: str) -> tuple[Any, str]:
@@ -163,7 +213,7 @@ def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallTool
         return _result("\n".join(lines), {"status": answer.status, "headers": told})
     if not answer.body and not answer.cut:  # nothing, and nothing was on its way
         structured: dict[str, Any] = {"status": answer.status}
-        text = _status_line(answer)
+        text = answer.text or _status_line(answer)
         if location := answer.headers.get("location"):
             structured["location"] = location
             text += f"\nlocation: {location}"
@@ -174,7 +224,7 @@ def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallTool
         if (value := _stream(text, media_type, bool(answer.cut))) is None:
             return _cut_text(answer, text, limit, arguments)
         return _whole(answer, value, _compact(value), limit, arguments)
-    if media_type in ("", "text/plain") or _is_json(media_type):
+    if media_type in ("", "text/plain") or is_json(media_type):
         text = _decode(answer.body, charset)
         try:
             value, compact = _load(text)
@@ -428,12 +478,13 @@ def _request_line(answer: Answer) -> str:
     return f"{answer.method} {shorten(answer.url, 300)}"
 
 
-def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
+def _failure(answer: Answer, mask: Callable[[str], str], advice: str) -> tuple[str, dict[str, Any]]:
+    """What to say of an error of the API, its own words among it, and the same as structured content."""
     media_type, charset = _content_type(answer)
     raw = _decode(answer.body, charset) if _looks_like_text(answer.body) or media_type != "" else ""
     value: Any = None
     body = ""
-    if raw and (_is_json(media_type) or _TEXTUAL.fullmatch(media_type) or not media_type):
+    if raw and (is_json(media_type) or _TEXTUAL.fullmatch(media_type) or not media_type):
         body = mask(raw.strip())
         try:
             value, body = _load(body)
@@ -442,7 +493,7 @@ def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
     message = shorten(_vendor_message(value), 1_000)
     head = mask(f"{_request_line(answer)} answered {_status_line(answer)}")
     lines = [f"{head}: {message}" if message else f"{head}."]
-    if hint := _hint(answer):
+    if hint := " ".join(filter(None, (_hint(answer), advice))):
         lines.append(hint)
     if body and body != message:
         lines.append(f"Answer: {shorten(body, _ERROR_TEXT)}")
@@ -451,23 +502,29 @@ def _failure(answer: Answer, mask: Callable[[str], str]) -> t.CallToolResult:
         structured["error"] = value
     elif body:
         structured["error"] = shorten(body, _ERROR_TEXT)
-    return _error("\n".join(lines), structured)
+    return "\n".join(lines), structured
 
 
 def _hint(answer: Answer) -> str:
-    variables = " and ".join(answer.credentials)
+    credential = f"the credential in {' and '.join(answer.credentials)}" if answer.credentials else ""
+    if answer.credentials and answer.by_caller:
+        credential = "the key that came with this call"
+    if answer.status == 401 and credential:
+        owner = "whoever calls this server" if answer.by_caller else "the operator of this server"
+        return f"The API does not accept {credential}; {owner} must renew it."
     if answer.status == 401:
-        if variables:
-            return f"The API does not accept the credential in {variables}; the operator of this server must renew it."
-        return "The API wants a credential, and this server was set up to send none here."
+        why = "none came with this call" if answer.by_caller else "this server was set up to send none here"
+        return f"The API wants a credential, and {why}."
     if answer.status == 403:
-        owner = f"The credential in {variables}" if variables else "An anonymous call"
-        return f"{owner} is not allowed to do this; another call will not change that."
-    if answer.status == 429 and (wait := answer.headers.get("retry-after")):
-        return f"Too many requests: wait before the next call (Retry-After: {shorten(wait, 40)})."
+        who = credential[:1].upper() + credential[1:] or "An anonymous call"
+        return f"{who} is not allowed to do this; another call will not change that."
+    wait = answer.headers.get("retry-after", "")
+    told = f" (Retry-After: {shorten(wait, 40)})" if wait else ""
+    if answer.status == 429 and wait:
+        return f"Too many requests: wait before the next call{told}."
     if answer.status >= 500:
-        if answer.method in ("GET", "HEAD", "OPTIONS"):
-            return "The fault is the API's, not the arguments'; try again later."
+        if answer.reads:
+            return f"The fault is the API's, not the arguments'; try again later{told}."
         return "The fault is the API's; it may have carried the request out all the same: check before repeating it."
     return _HINTS.get(answer.status, "")
 

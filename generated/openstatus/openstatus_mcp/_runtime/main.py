@@ -11,18 +11,19 @@ import importlib
 import logging
 import os
 import pkgutil
-import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .service import ConfigurationError, MaskingFilter, Service, Settings, is_loopback
-from .tool import RESULT_LIMIT, suggestion
+from .service import ConfigurationError, MaskingFilter, Service, Settings
+from .tool import RESULT_LIMIT, Tool, suggestion
 
 if TYPE_CHECKING:
     from mcp.server import Server
+
+    from .http import Keys
 
 
 def run(service: Service, argv: Sequence[str] | None = None) -> int:
@@ -36,10 +37,14 @@ def run(service: Service, argv: Sequence[str] | None = None) -> int:
             service, os.environ, base_url=options.base_url, insecure_http=options.allow_insecure_http
         )
         _start_logging(options.log_level, settings)
+        if options.remote_tools:
+            return _print_remote_tools(settings, options.timeout)
         tools = _select(service, options)
-        _require_credentials(settings, tools)
+        keys = _keys(settings, tools, options)
+        if keys is not None:
+            settings = replace(settings, values={})  # so that no call can ever use the environment's
         settings.check_certificates()
-        return _serve(settings, tools, options)
+        return _serve(settings, tools, keys, options)
     except ConfigurationError as error:
         print(f"{service.name}: {error}", file=sys.stderr)
         return 2
@@ -60,7 +65,8 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         epilog=f"{environment}examples:\n"
         f"  {''.join(f'{name}=… ' for name in first)}{command}\n"
         f"  {command} --enable-write-tools --exclude-tools some_tool,another_tool\n"
-        f"  {command} --http --port 8000        then connect to http://127.0.0.1:8000/mcp",
+        f"  {command} --http --port 8000        then connect to http://127.0.0.1:8000/mcp\n"
+        f"{_told_keys(service, command)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -73,7 +79,7 @@ def _parser(service: Service) -> argparse.ArgumentParser:
     listed: dict[str, Any] = {"action": "extend", "type": _names, "default": [], "metavar": "NAME,…"}
     tools.add_argument("--tools", **listed, help="offer only these tools (and those of --areas)")
     tools.add_argument("--exclude-tools", **listed, help="do not offer these tools")
-    tools.add_argument("--areas", **listed, help="offer only the tools of these areas (and those of --tools)")
+    tools.add_argument("--areas", "--tags", **listed, help="offer only the tools of these areas (and those of --tools)")
     api = parser.add_argument_group("API")
     api.add_argument("--base-url", default="", metavar="URL", help="base URL of the API")
     api.add_argument(
@@ -92,6 +98,12 @@ def _parser(service: Service) -> argparse.ArgumentParser:
     http.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     http.add_argument("--port", type=_port, default=8000, help="port to listen on, 0 for a free one (default 8000)")
     http.add_argument(
+        "--credential",
+        choices=("auto", "caller", "environment"),
+        help="whose credential is used: the one in this server's environment, or the one that each caller sends; auto: "
+        f"the environment's if it is set, else each caller's (default {service.http.credential})",
+    )
+    http.add_argument(
         "--allowed-host",
         action="append",
         default=[],
@@ -105,10 +117,31 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help="an Origin header to accept, as https://app.example.com; may be repeated",
     )
+    shared = f" beside {', '.join(service.http.cors_origins)}" if service.http.cors_origins else ""
+    http.add_argument(
+        "--cors-origin",
+        action="append",
+        type=_origin,
+        default=[],
+        metavar="ORIGIN",
+        help=f"an origin whose pages may call this server from a browser{shared}; may be repeated",
+    )
+    parser.set_defaults(remote_tools=False)
+    if service.endpoint:
+        tools.add_argument(
+            "--remote-tools", action="store_true", help="print what the remote MCP server lists now, as JSON, and end"
+        )
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--log-level", choices=levels, default="warning", help="how much to log to standard error")
     parser.add_argument("--version", action="version", version=f"{command} {service.version}")
     return parser
+
+
+def _told_keys(service: Service, command: str) -> str:
+    """The example of a server that takes the keys of its callers, where that can be."""
+    from .http import Keys
+
+    return f"  {command} --http --credential caller   then {keys.advice}" if (keys := Keys(service)) else ""
 
 
 def _names(text: str) -> list[str]:
@@ -129,6 +162,14 @@ def _characters(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a number of characters (1000 to 10000000)")
 
 
+def _origin(text: str) -> str:
+    from .http import ORIGIN
+
+    if ORIGIN.fullmatch(text.lower()):
+        return text.lower()
+    raise argparse.ArgumentTypeError(f"{text!r} is not an origin such as https://app.example.com")
+
+
 def _port(text: str) -> int:
     with suppress(ValueError):
         if 0 <= (value := int(text)) < 65_536:
@@ -141,6 +182,14 @@ def _start_logging(level: str, settings: Settings) -> None:
     handler.setFormatter(logging.Formatter(f"{settings.service.name}: %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(MaskingFilter(settings.mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It would write down every result, and some hold a secret that the API shows only once.
+    logging.getLogger("sse_starlette").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    # Who runs the server wants to know what was changed through it, however little else is to be logged.
+    audit = logging.getLogger(f"{__package__}.audit")
+    audit.handlers = [logging.StreamHandler(sys.stderr)]
+    audit.handlers[0].setFormatter(logging.Formatter(f"{settings.service.name}: %(message)s"))
+    audit.setLevel(logging.INFO)
+    audit.propagate = False
 
 
 # --- which tools ------------------------------------------------------------------------------------------------------
@@ -159,7 +208,7 @@ def _select(service: Service, options: argparse.Namespace) -> _Selection:
     tools = importlib.import_module(f"{service.package}.tools")
     places: Mapping[str, str] = tools.TOOLS
     reading = frozenset(tools.READING)
-    areas = {name: place.partition(":")[0] for name, place in places.items()}
+    areas = {name: place.partition(":")[0] for name, place in places.items()} | getattr(tools, "AREAS", {})
     _check_names("--tools", "tool", options.tools, places)
     _check_names("--exclude-tools", "tool", options.exclude_tools, places)
     _check_names("--areas", "area", options.areas, set(areas.values()))
@@ -184,6 +233,21 @@ def _select(service: Service, options: argparse.Namespace) -> _Selection:
     return selection
 
 
+def _print_remote_tools(settings: Settings, timeout: float) -> int:
+    import json
+
+    import anyio
+
+    from .proxy import listed
+    from .tool import Refused
+
+    try:
+        json.dump({"tools": anyio.run(listed, settings, timeout)}, sys.stdout)
+    except Refused as error:
+        raise ConfigurationError(settings.mask(str(error))) from None
+    return 0
+
+
 def _check_names(option: str, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
     known = sorted(known)
     for name in given:
@@ -192,6 +256,26 @@ def _check_names(option: str, kind: str, given: Iterable[str], known: Iterable[s
             if not hint:
                 hint = f"known: {', '.join(known)}" if kind == "area" else "TOOLS.md names all of them"
             raise ConfigurationError(f"{option}: unknown {kind} {name!r}; {hint}")
+
+
+def _keys(settings: Settings, tools: _Selection, options: argparse.Namespace) -> Keys | None:
+    """How each caller brings a key of its own; None when the credential is the environment's."""
+    service = settings.service
+    if options.credential == "caller" and not options.http:
+        raise ConfigurationError("--credential caller is for --http: over stdio the key comes in the environment")
+    mode = (options.credential or service.http.credential) if options.http else "environment"
+    if mode != "environment":
+        from .http import Keys
+
+        keys = Keys(service)
+        if mode == "caller" and not keys:
+            raise ConfigurationError(
+                "a caller has no credential to send that this API takes as it is; start with --credential environment"
+            )
+        if keys and (mode == "caller" or not any(settings.way(s) for s in service.security.values())):
+            return keys
+    _require_credentials(settings, tools)
+    return None
 
 
 def _require_credentials(settings: Settings, tools: _Selection) -> None:
@@ -207,9 +291,10 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
 
     unmet = None
     for name in tools.enabled:
-        security = load_tool(service.package, tools.places[name]).OPERATION.security
+        tool = load_tool(service.package, tools.places[name])
+        security = tool.OPERATION.security if issubclass(tool, Tool) else None
         requirements = service.requirements if security is None else security
-        if not all(requirements):
+        if not requirements or not all(requirements):
             continue  # anonymous is enough, or nothing is needed at all
         if settings.choose(requirements) is not None:
             return
@@ -221,7 +306,7 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
-def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -> int:
+def _serve(settings: Settings, tools: _Selection, keys: Keys | None, options: argparse.Namespace) -> int:
     # Imports and the contract make a million objects that stay: looking at them again and again is a tenth of the time
     # to start and two thirds of the time to list a thousand tools.
     gc.disable()
@@ -240,8 +325,20 @@ def _serve(settings: Settings, tools: _Selection, options: argparse.Namespace) -
     gc.set_threshold(50_000)
     gc.enable()
     if options.http:
-        return _serve_http(server, settings.service.name, options)
-    anyio.run(_serve_stdio, server)
+        from .http import serve
+
+        serve(
+            server,
+            settings,
+            keys,
+            host=options.host,
+            port=options.port,
+            hosts=options.allowed_host,
+            origins=options.allowed_origin,
+            shared=[*(origin.lower() for origin in settings.service.http.cors_origins), *options.cors_origin],
+        )
+    else:
+        anyio.run(_serve_stdio, server)
     return 0
 
 
@@ -250,52 +347,3 @@ async def _serve_stdio(server: Server[None]) -> None:
 
     async with stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
-
-
-def _serve_http(server: Server[None], name: str, options: argparse.Namespace) -> int:
-    import uvicorn
-    from mcp.server.transport_security import TransportSecuritySettings
-
-    listener = _listen(options.host, options.port)
-    port = listener.getsockname()[1]
-    own = [f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")]
-    app = server.streamable_http_app(
-        stateless_http=True,
-        transport_security=TransportSecuritySettings(
-            allowed_hosts=own + [form for host in options.allowed_host for form in _host_forms(host, port)],
-            allowed_origins=[f"http://{host}" for host in own] + options.allowed_origin,
-        ),
-    )
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    print(f"{name}: serving http://{host}:{port}/mcp", file=sys.stderr, flush=True)
-    if not is_loopback(options.host):
-        print(
-            f"{name}: anyone who reaches this port uses the server's credentials; put an authenticating proxy before "
-            "it, and name its host with --allowed-host",
-            file=sys.stderr,
-            flush=True,
-        )
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listener])
-    return 0
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-    return listener
-
-
-def _host_forms(host: str, port: int) -> list[str]:
-    """A host named without a port is accepted with the usual ones, as a proxy may or may not pass it on."""
-    if host.rpartition("]")[2].count(":"):
-        return [host]
-    return [host, f"{host}:{port}"]

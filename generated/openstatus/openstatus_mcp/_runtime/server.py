@@ -19,11 +19,14 @@ import mcp.types as t
 from mcp import MCPError
 from mcp.server import CacheHint, Server, ServerRequestContext
 
-from .answers import refusal, result_of
-from .service import ConfigurationError, Settings
-from .tool import RESULT_LIMIT, Contract, Cookie, Header, InvalidArguments, Path, Refused, Tool, shorten, suggestion
-from .upstream import Client
-from .wire import build
+from .answers import conforming, refusal, result_of
+from .calls import ApiError, Calls, way_on
+from .custom import Api, CustomTool, answer_of
+from .http import caller_of
+from .proxy import Remote
+from .service import Caller, ConfigurationError, Settings
+from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, ProxiedTool, Refused, shorten, suggestion
+from .upstream import Answer, Client
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +34,12 @@ _LIST_FRESH_MS = 300_000
 _BETWEEN_ENTRIES = b"\n},\n{\n"
 
 
-def load_tool(package: str, place: str) -> type[Tool]:
+def load_tool(package: str, place: str) -> type[Call]:
     """The class at `module:class` below the package's `tools`."""
     # Pydantic builds the models of a query language (Elasticsearch's) 2,000 calls deep.
     sys.setrecursionlimit(max(4_000, sys.getrecursionlimit()))
     module, _, name = place.partition(":")
-    return cast(type[Tool], getattr(importlib.import_module(f"{package}.tools.{module}"), name))
+    return cast(type[Call], getattr(importlib.import_module(f"{package}.tools.{module}"), name))
 
 
 class Entries(Mapping[str, dict[str, Any]]):
@@ -115,6 +118,8 @@ class ToolServer:
         self._places = places
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
+        self._calls = Calls(settings, self._client, lambda place: load_tool(settings.service.package, place))
+        self._remote = Remote(settings, self._client, timeout)
         self._prepared = False
         self._pages = {("" if index == 0 else page[0]): page for index, page in enumerate(pages or [list(tools)])}
 
@@ -138,6 +143,7 @@ class ToolServer:
         try:
             yield
         finally:
+            await self._remote.aclose()
             await self._client.aclose()
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
@@ -169,7 +175,8 @@ class ToolServer:
     async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
         """The result of a tool. Whatever goes wrong becomes a result that the model can act on.
 
-        Raises MCPError (-32602) for a tool that does not exist or is switched off.
+        Raises MCPError for a tool that does not exist or is switched off (-32602), and for an answer of the API with a
+        status that the service has among the errors of the protocol.
         """
         name = params.name
         if name not in self._tools:
@@ -177,10 +184,18 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
-            wire = build(contract.operation, contract.bindings, arguments)
-            answer = await self._client.send(contract.operation, wire)
-            chosen = [key for key, marker in contract.bindings if not isinstance(marker, Path | Header | Cookie)]
-            return result_of(answer, self._settings.mask, self._result_limit, chosen)
+            if issubclass(contract.tool, ProxiedTool):
+                passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller_of(ctx))
+                if not isinstance(passed, Answer):
+                    return passed
+                answer = passed
+            else:
+                answer = await self._answer(contract, arguments, caller_of(ctx))
+            errors = self._settings.service.errors
+            result = result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
+            return conforming(result, self._tools[name].get("outputSchema"))
+        except MCPError:
+            raise
         except InvalidArguments as error:
             lines = "\n".join(f"- {problem}" for problem in error.problems)
             return refusal(self._settings.mask(f"Invalid arguments for {name}, nothing was sent:\n{lines}"))
@@ -189,6 +204,22 @@ class ToolServer:
         except Exception:
             logger.exception("tool %s failed", name)
             return refusal(f"{name}: internal error in the server, not in your arguments; the operator finds it logged")
+
+    async def _answer(self, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
+        if not issubclass(contract.tool, CustomTool):
+            return await self._calls.answer(contract, arguments, caller)
+        tool = contract.tool.model_validate(arguments)
+        try:
+            return answer_of(await tool.run(Api(self._calls, self._operation, caller)))
+        except ApiError as error:
+            return error.answer
+
+    def _operation(self, tool: type[Call]) -> Contract:
+        """The contract of an operation that a custom tool calls; the class is all that says what it accepts."""
+        key = f"{tool.__module__}:{tool.__name__}"
+        if key not in self._contracts:
+            self._contracts[key] = Contract(tool, {})
+        return self._contracts[key]
 
     def _contract(self, name: str) -> Contract:
         if name not in self._contracts:

@@ -10,9 +10,11 @@ import ipaddress
 import json
 import logging
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, quote_plus, urlsplit
@@ -20,8 +22,10 @@ from urllib.parse import quote, quote_plus, urlsplit
 if TYPE_CHECKING:
     import ssl
 
+    from .tool import Operation
+
 _NAMES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COOKIE_SAFE = "!#$&'()*+-./:<=>?@[]^_`{|}~%"  # RFC 6265 cookie-octets: no blank, comma, semicolon, quote, backslash
 
 Requirements: TypeAlias = tuple[tuple[str, ...], ...]
@@ -251,6 +255,32 @@ def _basic(user: str, password: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """Serving over HTTP: whose credential is used, and which pages may call.
+
+    `credential` is caller, environment, or auto: the environment's where it is set, else each caller's own. A caller's
+    key comes in `header`, `value` is what is in there, `{KEY}` for the key; both are by default as the API takes it.
+    """
+
+    credential: str = "auto"
+    header: str = ""
+    value: str = ""
+    cors_origins: Names = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """What becomes of an error of the API.
+
+    Statuses in `protocol` are JSON-RPC errors, every other one is a result that says so; `hints` are added to what is
+    said of a status.
+    """
+
+    protocol: tuple[int, ...] = ()
+    hints: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """All that differs between two generated servers, apart from their tools.
 
@@ -266,6 +296,16 @@ class Service:
     servers: Mapping[str, Upstream] = field(default_factory=dict)
     security: Mapping[str, Scheme] = field(default_factory=dict)
     requirements: Requirements = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of every request, where neither its operation nor a credential has one of that name."""
+    http: Http = Http()
+    errors: Errors = Errors()
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Operations that are called once for values that others need: name → place of the class, `users:GetUser`."""
+    context_headers: tuple[tuple[str, str], ...] = ()
+    """Headers of every request whose value is in the answer of a context: From → me.user.email."""
+    endpoint: Operation | None = None
+    """The MCP server to which calls of the tools are passed on; None for an API."""
 
     def environment(self) -> Iterator[tuple[str, str]]:
         """Every environment variable that the server reads, with a word about it."""
@@ -283,25 +323,67 @@ class Service:
                     yield variable.env, f"{variable.name} in {upstream.url} (default {variable.default!r}{choice})"
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls a tool: the values of the variables of its credential, None for the environment's, and its request.
+
+    `advice` is how callers send their key: a clause for one who did not.
+    """
+
+    values: Mapping[str, str] | None = field(default=None, repr=False)
+    request: str = ""
+    advice: str = ""
+
+
+ANYONE = Caller()
+
+
+_OWN: ContextVar[tuple[str, ...]] = ContextVar("own", default=())
+"""What the present caller's secrets look like."""
+
+
 class Mask:
     """Replaces credentials by `***` in a text, in the forms in which they turn up in messages."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._fixed = {form for secret in secrets for form in _forms(secret)}
         self._learned: deque[str] = deque(maxlen=32)
-        self._ordered = sorted(self._fixed, key=len, reverse=True)
+        self._known = frozenset(self._fixed)
+        self._callers: Counter[str] = Counter()
 
     def learn(self, secret: str) -> None:
         """Hide one more, that came while the server runs; the newest of them stay hidden."""
         if secret not in self._learned:
             self._learned.append(secret)
-            learned = {form for known in self._learned for form in _forms(known)}
-            self._ordered = sorted(self._fixed | learned, key=len, reverse=True)
+            self._known = frozenset(self._fixed.union(*map(_forms, self._learned)))
+
+    @contextmanager
+    def hiding(self, secrets: Iterable[str]) -> Iterator[None]:
+        """Hide a caller's too until the end of the block: in what that caller is told, and in whatever is logged.
+
+        What other callers are told is left alone, or a made-up key could blank out their words.
+        """
+        forms = tuple({form for secret in secrets for form in _forms(secret)})
+        outer = _OWN.set(forms)
+        self._callers.update(forms)
+        try:
+            yield
+        finally:
+            self._callers -= Counter(forms)
+            _OWN.reset(outer)
 
     def __call__(self, text: str) -> str:
-        for form in self._ordered:
-            text = text.replace(form, "***")
-        return text
+        return _hidden(text, self._known.union(_OWN.get()))
+
+    def log(self, text: str) -> str:
+        """The text without the secrets of anyone whose request is being served."""
+        return _hidden(text, self._known.union(_OWN.get(), list(self._callers)))
+
+
+def _hidden(text: str, forms: Iterable[str]) -> str:
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text
 
 
 def _forms(secret: str) -> set[str]:
@@ -320,11 +402,11 @@ class MaskingFilter(logging.Filter):
         self._mask = mask
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._mask(record.getMessage()), None
+        record.msg, record.args = self._mask.log(record.getMessage()), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = self._mask(record.exc_text)
+            record.exc_text = self._mask.log(record.exc_text)
         return True
 
 
@@ -365,7 +447,7 @@ class Settings:
         for scheme in service.security.values():
             for name in scheme.variables:
                 value = environ.get(name, "").strip()
-                if _CONTROL.search(value) or not _fits(scheme, name, value):
+                if CONTROL.search(value) or not _fits(scheme, name, value):
                     raise ConfigurationError(f"{name} holds a line break or a character that no header can carry")
                 # An empty variable is a missing one, except for a password.
                 if value or (isinstance(scheme, Basic | Digest) and name == scheme.password and name in environ):
@@ -383,6 +465,10 @@ class Settings:
                     raise
                 unusable[key] = str(error)
         return cls(service, values, servers, unusable, Mask(secrets))
+
+    def of(self, caller: Caller) -> Settings:
+        """These settings with the credential of a caller, and none of the environment's."""
+        return self if caller.values is None else replace(self, values=caller.values)
 
     def way(self, scheme: Scheme) -> Names | None:
         """The variables that a scheme's credential is made from; None if none of its ways is complete."""

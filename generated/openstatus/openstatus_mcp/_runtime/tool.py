@@ -177,8 +177,63 @@ class Raw:
     null: bool = False
 
 
-Marker: TypeAlias = Path | Query | Header | Cookie | Json | JsonRest | JsonLines | Xml | Form | Part | PartHeader | Raw
-MARKERS = (Path, Query, Header, Cookie, Json, JsonRest, JsonLines, Xml, Form, Part, PartHeader, Raw)
+@dataclass(frozen=True, slots=True)
+class Local:
+    """An argument that this server uses itself and does not send as it is: how many items, where to start."""
+
+    null: bool = False
+
+
+Marker: TypeAlias = (
+    Path | Query | Header | Cookie | Json | JsonRest | JsonLines | Xml | Form | Part | PartHeader | Raw | Local
+)
+MARKERS = (Path, Query, Header, Cookie, Json, JsonRest, JsonLines, Xml, Form, Part, PartHeader, Raw, Local)
+
+
+# Values that are only known when a tool is called.
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """The value of another argument."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A value in the answer of an operation that is called once: `me.user.email` is `user.email` in that of `me`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The present, or a distance from it (`-7d`, `+30m`), as a date-time of RFC 3339 in UTC."""
+
+    distance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How a list comes in pages.
+
+    `style` is offset, page, cursor, link (RFC 8288, rel="next"), or none: all of it comes at once. `items`, `more` and
+    `total` are paths in an answer; `limit` and `place` say where a page's size and start go; `arguments` are the keys
+    of the tool's arguments for how many items, and where to start. `names` are what the result calls the items and the
+    sentence about them.
+    """
+
+    style: str
+    items: str
+    limit: Marker | None = None
+    place: Marker | None = None
+    more: str = ""
+    total: str = ""
+    page_size: int = 100
+    max_items: int = 1000
+    arguments: tuple[str, str] = ("limit", "")
+    names: tuple[str, str] = ("items", "note")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -211,14 +266,24 @@ class XmlNode:
 class Operation:
     """The HTTP request behind a tool.
 
-    `security` is an OR of ANDs of scheme names, None for the service's own. `body` is the media type to send;
-    `wrapper` names the objects around the arguments that are there even when nothing is put in; `xml` is the root of an
-    XML body.
+    `id` is the operationId; `reads` tells whether it only reads, None that its method says so. `security` is an OR of
+    ANDs of scheme names, None for the service's own. `body` is the media type to send; `wrapper` names the objects
+    around the arguments that are there even when nothing is put in; `xml` is the root of an XML body.
+
+    `fill` gives values to what the arguments leave out, `fixed` to what is no argument (a marker) or is always the same
+    (a path), `values` are the API's for the names that a model sees, `join` what the items of a list are joined with.
+    A path leads into an argument: `service.type`, `layers[].users[].type`.
+
+    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key,
+    `select` is a JMESPath expression for what is passed on, `empty` the text for an answer without a body, in which
+    `{argument}` is the value of one.
     """
 
     name: str
     method: str
     path: str
+    id: str = ""
+    reads: bool | None = None
     headers: tuple[tuple[str, str], ...] = ()
     security: tuple[tuple[str, ...], ...] | None = None
     server: str = ""
@@ -226,6 +291,22 @@ class Operation:
     body_required: bool = False
     wrapper: tuple[str, ...] = ()
     xml: XmlNode | None = None
+    fill: tuple[tuple[str, Any], ...] = ()
+    fixed: tuple[tuple[Marker | str, Any], ...] = ()
+    values: tuple[tuple[str, Mapping[Any, Any]], ...] = ()
+    join: tuple[tuple[str, str], ...] = ()
+    paging: Paging | None = None
+    unwrap: str = ""
+    select: str = ""
+    empty: str = ""
+
+    @property
+    def reading(self) -> bool:
+        """Whether it only reads, so that it may be sent again."""
+        return self.method in READING_METHODS if self.reads is None else self.reads
+
+
+READING_METHODS = ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE")
 
 
 class Model(BaseModel):
@@ -236,7 +317,8 @@ class Model(BaseModel):
     """
 
     # Built when first used: a call pays for the models of its own tool, not for those of the whole area.
-    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="ignore")
+    # What nobody declared stays: a custom tool that reads an object and writes it back must not lose parts of it.
+    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="allow")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -251,12 +333,27 @@ class Model(BaseModel):
         return schema
 
 
-class Tool(Model):
-    """The arguments of one tool. A subclass is the whole tool: documentation, arguments and HTTP binding."""
+class Call(Model):
+    """The arguments of one tool."""
 
     model_config = ConfigDict(extra="forbid")
 
+
+class Tool(Call):
+    """One operation. A subclass is the whole tool: documentation, arguments and HTTP binding."""
+
     OPERATION: ClassVar[Operation]
+
+
+class ProxiedTool(Call):
+    """A tool of another MCP server, to which its arguments are passed on as they came.
+
+    So is what the class does not know: the schema that it was made of may be an older or a simpler one.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    REMOTE: ClassVar[str]
 
 
 def _model_fields(schema: Any) -> dict[str, Any]:
@@ -296,16 +393,17 @@ _SHOWN_PROBLEMS = 20
 class Contract:
     """What one tool accepts: its class, its published schema, and the table from argument to marker."""
 
-    def __init__(self, tool: type[Tool], schema: Mapping[str, Any]) -> None:
+    def __init__(self, tool: type[Call], schema: Mapping[str, Any]) -> None:
         self.tool = tool
-        self.operation = tool.OPERATION
         self.bindings: tuple[tuple[str, Marker], ...] = tuple(
             (info.alias or name, marker)
             for name, info in tool.model_fields.items()
             for marker in info.metadata
             if isinstance(marker, MARKERS)
         )
-        self._schema_check = _schema_check(schema) if _needs_schema_check(schema) else None
+        # The schema of another server is not one that mcpgen wrote after what a class can say.
+        needed = issubclass(tool, ProxiedTool) or _needs_schema_check(schema)
+        self._schema_check = schema_check(schema) if needed else None
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as they may be sent.
@@ -537,13 +635,15 @@ def _told_apart(branches: Any) -> bool:
     return not any(one <= other for one, other in permutations(needs, 2))
 
 
-def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
-    """Compile the published schema.
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Compile a published schema; what comes of it tells all that is wrong with a value, a line each.
 
     Its regular expressions run on pydantic's linear engine, never on `re`, which a hostile value could keep busy for
     hours. What cannot be decided is not refused: the API has the last word.
     """
     jsonschema: Any = importlib.import_module("jsonschema")  # late: most tools never need it; untyped: it has no stubs
+    from referencing import Registry
+
     relevance = jsonschema.exceptions.relevance
 
     def keys_matched(instance: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, list[str]]:
@@ -600,7 +700,7 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
             "patternProperties": pattern_properties,
             "additionalProperties": additional_properties,
         },
-    )(schema)
+    )(schema, registry=Registry())  # empty: a reference that leads out of the schema is never fetched
 
     def explain(error: Any, depth: int = 0) -> str:
         if error.validator in ("oneOf", "anyOf") and depth < 3:

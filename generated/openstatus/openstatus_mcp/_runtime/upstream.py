@@ -1,22 +1,28 @@
 """Turns a request without a host into an answer, because hosts, credentials and limits are the operator's affair.
 
 One pooled client for the process. It reads no proxy, certificate or netrc settings of its own, keeps no cookies, and
-follows a redirect only for a reading request that stays on the same origin.
+follows a redirect only for a reading request that stays on the same origin. What a caller brings of its own, a key, is
+for that call only.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import math
+import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import anyio
 
-from .service import ApiKey, Basic, ConfigurationError, Digest, MutualTls, OAuth, Settings
+from .service import ANYONE, ApiKey, BaseUrl, Basic, Caller, ConfigurationError, Digest, MutualTls, OAuth, Settings
 from .tool import Operation, Refused
 from .wire import Wire
 
@@ -25,10 +31,17 @@ if TYPE_CHECKING:
 
     from .oauth import Tokens
 
+audit = logging.getLogger(f"{__package__}.audit")
+"""One line for each request that may change something."""
+
 ANSWER_LIMIT = 8 * 1024 * 1024
 _REDIRECTS = 5
 _TOKEN_SECONDS = 30.0
 _SAFE = ("GET", "HEAD")
+_ATTEMPTS = 3
+_PATIENCE = 30.0
+"""Seconds that a reading call waits in all, where the API says how long."""
+_REQUEST_IDS = ("x-request-id", "x-amzn-requestid", "request-id")
 STREAMS = (
     "text/event-stream",
     "application/x-ndjson",
@@ -42,16 +55,27 @@ STREAMS = (
     "application/stream+json",
 )
 """Media types that may go on for ever: they are read for half of a call's time, because clients wait no longer."""
-_READS = ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE")
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a media type holds JSON."""
+    return media_type.endswith(("/json", "+json", "/x-json")) or media_type == "application/problem"
 
 
 class Unanswered(Refused):
     """The API gave no answer that can be passed on; the text says what is known and what may have happened."""
 
 
+class _Broken(Exception):
+    """An answer that ended too early or cannot be read; the request may have been carried out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API answered. `url` carries no credential; `credentials` names the variables that were used."""
+    """What the API answered. `url` carries no credential; `credentials` names the variables that were used.
+
+    `by_caller` tells whether they are a caller's own; `reads` whether the request could not change anything.
+    """
 
     method: str
     url: str
@@ -60,8 +84,12 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)  # names in lower case
     body: bytes = b""
     credentials: tuple[str, ...] = ()
+    by_caller: bool = False
+    reads: bool = False
     cut: str = ""
     """Why `body` is not all: a clause that follows "it is not all, because"."""
+    text: str = ""
+    """What is said where there is no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +103,7 @@ class _Grant:
 
 
 class Client:
-    """Sends requests to the service's servers with the operator's credentials. Close it at the end."""
+    """Sends requests to the service's servers with the operator's or a caller's credentials. Close it at the end."""
 
     def __init__(self, settings: Settings, timeout: float) -> None:
         self._settings = settings
@@ -84,7 +112,10 @@ class Client:
         self._tokens: dict[str, Tokens] = {}
         self._digests: dict[str, httpx2.DigestAuth] = {}
         self._lock = threading.Lock()
-        self._agent = f"{settings.service.name}-mcp/{settings.service.version}".encode("ascii", "replace")
+        agent = f"{settings.service.name}-mcp/{settings.service.version}".encode("ascii", "replace")
+        stated = [(name, value.encode("ascii")) for name, value in settings.service.headers]
+        self._agent = next((value for name, value in stated if name.lower() == "user-agent"), agent)
+        self._headers = [*stated, ("Accept", b"application/json, */*;q=0.8"), ("User-Agent", agent)]
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
@@ -115,50 +146,94 @@ class Client:
                 )
             return self._http[certificate]
 
-    async def send(self, operation: Operation, wire: Wire) -> Answer:
+    async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
         """Send a request and read its answer within the time and size limits.
 
-        A 401 means that nothing was carried out: with an access token that can be fetched anew, the request is sent
-        once more. Raises Unanswered when a credential is missing, or when no complete answer came.
+        It is sent again, never unless nothing can have been carried out: once after a 401, with an access token that
+        was fetched anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
+        credential is missing, or when no complete answer came.
         """
-        service = self._settings.service
+        settings = self._settings.of(caller)
+        service = settings.service
         requirements = service.requirements if operation.security is None else operation.security
-        alternative = self._settings.choose(requirements)
+        alternative = settings.choose(requirements)
+        if alternative is None and caller.values is not None:
+            raise Unanswered(f"{operation.name} needs a credential that did not come with this call: {caller.advice}")
         if alternative is None:
             raise Unanswered(
                 f"{operation.name} needs a credential that this server was started without; ask the operator to "
-                f"{self._settings.missing(requirements)} in the server's environment and to start it again"
+                f"{settings.missing(requirements)} in the server's environment and to start it again"
             )
-        if why := self._settings.unusable.get(operation.server):
+        if why := settings.unusable.get(operation.server):
             raise Unanswered(f"{operation.name} cannot be sent: {why}; that is for the operator of this server to do")
-        base = self._settings.servers[operation.server]
+        base = settings.servers[operation.server]
+        names = tuple(name for key in alternative for name in settings.way(service.security[key]) or ())
         deadline = anyio.current_time() + self._timeout
-        for renewed in (False, True):
-            secrets = await self._secrets(alternative, deadline)
-            try:
-                with anyio.fail_after(deadline - anyio.current_time()):
-                    answer = await self._follow(base.origin, base.path, wire, alternative, secrets)
-            except TimeoutError:
-                after = f"{base.host} gave no complete answer to {wire.method} within {self._timeout:g} seconds"
-                raise Unanswered(f"{after}; {_aftermath(wire.method)}") from None
-            fetched = [key for key in alternative if key in self._tokens]
-            if answer.status != 401 or renewed or not fetched:
-                break
-            for key in fetched:
-                self._tokens[key].refused(secrets[key])
-        return answer
+        renewed, attempts, waited = False, 1, 0.0
+        while True:
+            secrets = await self._secrets(settings, alternative, deadline)
+            grant = self._authorize(wire, alternative, secrets)
+            answer = await self._attempt(operation, base, wire, grant, deadline, caller)
+            by_caller = caller.values is not None
+            answer = replace(answer, credentials=names, by_caller=by_caller, reads=operation.reading)
+            fetched = [key for key in alternative if key in self._tokens and not by_caller]
+            if answer.status == 401 and fetched and not renewed:
+                renewed = True
+                for key in fetched:
+                    self._tokens[key].refused(secrets[key])
+                continue
+            wait = _retry_after(answer) if operation.reading and attempts < _ATTEMPTS else None
+            if wait is None or waited + wait > _PATIENCE or anyio.current_time() + wait >= deadline:
+                return answer
+            attempts, waited = attempts + 1, waited + wait
+            await anyio.sleep(wait)
 
-    async def _secrets(self, alternative: tuple[str, ...], deadline: float) -> dict[str, str]:
+    async def _attempt(
+        self, operation: Operation, base: BaseUrl, wire: Wire, grant: _Grant, deadline: float, caller: Caller
+    ) -> Answer:
+        """The answer to a request; whatever comes of one that may change something is in the audit log."""
+        outcome: Answer | str = "cancelled"
+        try:
+            with anyio.fail_after(deadline - anyio.current_time()):
+                outcome = await self._follow(base, wire, grant)
+            return outcome
+        except TimeoutError:
+            outcome = "timeout"
+            after = f"{base.host} gave no complete answer to {wire.method} within {self._timeout:g} seconds"
+            raise Unanswered(f"{after}; {_aftermath(operation)}") from None
+        except _Broken as error:
+            outcome = "broken"
+            raise Unanswered(f"{error}; {_aftermath(operation)}") from None
+        except Unanswered:
+            outcome = "unsent"
+            raise
+        finally:
+            if not operation.reading:
+                self._audit(operation, caller, outcome)
+
+    def _audit(self, operation: Operation, caller: Caller, outcome: Answer | str) -> None:
+        known = {"tool": operation.name, "operation": operation.id or f"{operation.method} {operation.path}"}
+        known["request"] = self._settings.mask(caller.request)
+        if isinstance(outcome, Answer):
+            known["status"] = str(outcome.status)
+            stated = next((outcome.headers[name] for name in _REQUEST_IDS if name in outcome.headers), "")
+            if re.fullmatch(r"[!-~]{1,128}", stated):
+                known["upstream"] = self._settings.mask(stated)
+        else:
+            known |= {"status": "none", "reason": outcome}
+        audit.info(" ".join(["audit", *(f"{key}={_word(value)}" for key, value in known.items())]))
+
+    async def _secrets(self, settings: Settings, alternative: tuple[str, ...], deadline: float) -> dict[str, str]:
         """What is sent for each credential that is sent as it is; a token is fetched here if there is none."""
-        values = self._settings.values
+        values = settings.values
         secrets: dict[str, str] = {}
         for key in alternative:
-            scheme = self._settings.service.security[key]
+            scheme = settings.service.security[key]
             if isinstance(scheme, ApiKey | Basic):
                 secrets[key] = scheme.secret(values)
             elif isinstance(scheme, OAuth) and scheme.token in values:
                 secrets[key] = f"{scheme.word} {values[scheme.token]}"
-            elif isinstance(scheme, OAuth):
+            elif isinstance(scheme, OAuth):  # the operator's: a caller brings the token itself
                 if key not in self._tokens:
                     from .oauth import Tokens
 
@@ -173,13 +248,11 @@ class Client:
                     ) from None
         return secrets
 
-    async def _follow(
-        self, origin: str, base_path: str, wire: Wire, alternative: tuple[str, ...], secrets: Mapping[str, str]
-    ) -> Answer:
+    async def _follow(self, base: BaseUrl, wire: Wire, grant: _Grant) -> Answer:
         import httpx2
 
-        grant = self._authorize(wire, alternative, secrets)
-        target = base_path + wire.path
+        origin = base.origin
+        target = base.path + wire.path
         public = "&".join(wire.query)
         hops = 0
         while True:
@@ -188,25 +261,25 @@ class Client:
             answer = await self._answer(origin, f"{target}?{pairs}" if pairs else target, public_url, wire, grant)
             location = answer.headers.get("location", "")
             if answer.status not in (301, 302, 303, 307, 308) or wire.method not in _SAFE or not location:
-                break
+                return answer
             try:
                 here = httpx2.URL(public_url)
                 there = here.join(location)
             except (httpx2.InvalidURL, ValueError):
-                break
+                return answer
             if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port) or there.userinfo:
-                break
+                return answer
             if hops == _REDIRECTS:
                 raise Unanswered(f"{here.host} redirected {wire.method} more than {_REDIRECTS} times; gave up")
             hops += 1
             path, _, public = there.raw_path.decode("ascii").partition("?")
             target = path
-        schemes = [self._settings.service.security[key] for key in alternative]
-        names = tuple(name for scheme in schemes for name in self._settings.way(scheme) or ())
-        return replace(answer, credentials=names)
 
     def _authorize(self, wire: Wire, alternative: tuple[str, ...], secrets: Mapping[str, str]) -> _Grant:
-        """A request's credentials, all its headers among them; they win over an argument of that name."""
+        """A request's credentials, all its headers among them.
+
+        They win over an argument of that name, and that over a header of every request.
+        """
         query: list[str] = []
         headers = list(wire.headers)
         cookies = list(wire.cookies)
@@ -228,10 +301,10 @@ class Client:
                 headers = [header for header in headers if header[0].lower() != scheme.name.lower()]
                 headers.append((scheme.name, secret.encode("latin-1")))
         present = {name.lower() for name, _ in headers}
-        if "accept" not in present:
-            headers.append(("Accept", b"application/json, */*;q=0.8"))
-        if "user-agent" not in present:
-            headers.append(("User-Agent", self._agent))
+        for name, value in self._headers:
+            if name.lower() not in present:
+                present.add(name.lower())
+                headers.append((name, value))
         headers = [header for header in headers if header[0].lower() != "accept-encoding"]
         headers.append(("Accept-Encoding", b"gzip, deflate"))
         if cookies:
@@ -322,9 +395,10 @@ class Client:
                 raise TimeoutError from None
             except httpx2.RequestError as error:
                 if attempts == 0:
-                    raise self._broken(host, wire.method, error) from None
+                    raise self._broken(host, error) from None
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        window = seconds / 2 if media_type in STREAMS else math.inf
+        streams = media_type in STREAMS
+        window = seconds / 2 if streams and wire.complete is None else math.inf
         body = bytearray()
         cut = ""
         try:
@@ -334,13 +408,15 @@ class Client:
                     if len(body) > ANSWER_LIMIT:
                         cut = f"it is larger than {ANSWER_LIMIT // 2**20} MiB"
                         break
+                    if streams and wire.complete is not None and wire.complete(bytes(body)):
+                        break
             if clock.cancelled_caught:
                 cut = f"it is a stream that was still open after {window:g} seconds"
         except httpx2.TimeoutException:
             raise TimeoutError from None
         except httpx2.RequestError as error:
-            if not body or media_type not in STREAMS:
-                raise self._broken(host, wire.method, error) from None
+            if not body or not streams:
+                raise self._broken(host, error) from None
             cut = "the connection broke off"
         finally:
             await response.aclose()
@@ -348,12 +424,33 @@ class Client:
         status, reason = response.status_code, response.reason_phrase
         return Answer(wire.method, public_url, status, reason, known, bytes(body), cut=cut), response.headers
 
-    def _broken(self, host: str, method: str, error: Exception) -> Unanswered:
+    def _broken(self, host: str, error: Exception) -> _Broken:
         why = self._settings.mask(str(error)) or type(error).__name__
-        return Unanswered(f"the answer of {host} broke off or cannot be read: {why}; {_aftermath(method)}")
+        return _Broken(f"the answer of {host} broke off or cannot be read: {why}")
 
 
-def _aftermath(method: str) -> str:
-    if method in _READS:
+def _aftermath(operation: Operation) -> str:
+    if operation.reading:
         return "nothing was changed, the call can be repeated"
     return "the API may have carried the request out all the same: check before repeating it"
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """The seconds after which a 429 or 503 asks to be asked again (RFC 9110, 10.2.3); None if it does not."""
+    if answer.status not in (429, 503):
+        return None
+    stated = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", stated):  # a fraction is not in the RFC, and sent all the same
+        return float(stated)
+    try:
+        wait = parsedate_to_datetime(stated).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return wait if wait >= 0 else None
+
+
+def _word(value: str) -> str:
+    """A value for a line of `key=value`, quoted where it holds anything that could be taken for something else."""
+    if re.fullmatch(r"[A-Za-z0-9_.:/@+*-]{1,200}", value):
+        return value
+    return json.dumps(value[:200]).replace("\x7f", "\\u007f")

@@ -5,25 +5,30 @@ READING names those that only read; every other one is offered with --enable-wri
 """
 
 TOOLS: dict[str, str] = {
-    "create_status_page": "status_pages:CreateStatusPage",
-    "get_maintenance": "maintenances:GetMaintenance",
-    "get_status_page": "status_pages:GetStatusPage",
-    "get_status_page_overview": "status_pages:GetStatusPageOverview",
-    "get_status_report": "status_reports:GetStatusReport",
-    "list_maintenances": "maintenances:ListMaintenances",
-    "list_status_pages": "status_pages:ListStatusPages",
-    "list_status_reports": "status_reports:ListStatusReports",
-    "update_maintenance": "maintenances:UpdateMaintenance",
-    "update_status_page": "status_pages:UpdateStatusPage",
-    "update_status_report": "status_reports:UpdateStatusReport",
+    "add_status_report_update": "custom:AddStatusReportUpdate",
+    "create_maintenance": "custom:CreateMaintenance",
+    "create_status_report": "custom:CreateStatusReport",
+    "list_maintenances": "custom:ListMaintenances",
+    "list_status_pages": "custom:ListStatusPages",
+    "list_status_reports": "custom:ListStatusReports",
+    "resolve_status_report": "custom:ResolveStatusReport",
+    "update_status_report": "custom:UpdateStatusReport",
 }
 
 READING: list[str] = [
-    "get_maintenance",
-    "get_status_page",
-    "get_status_page_overview",
-    "get_status_report",
     "list_maintenances",
     "list_status_pages",
     "list_status_reports",
 ]
+
+AREAS: dict[str, str] = {
+    "add_status_report_update": "status_report_service",
+    "create_maintenance": "maintenance_service",
+    "create_status_report": "status_report_service",
+    "list_maintenances": "maintenance_service",
+    "list_status_pages": "status_page_service",
+    "list_status_reports": "status_report_service",
+    "resolve_status_report": "status_report_service",
+    "update_status_report": "status_report_service",
+}
+"""The areas of tools that are defined in another module."""
