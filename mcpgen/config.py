@@ -26,6 +26,7 @@ __all__ = [
     "Dynamic",
     "Errors",
     "Fix",
+    "Host",
     "Http",
     "Paging",
     "PagingPolicy",
@@ -176,6 +177,15 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """A base URL for some operations, instead of the document's; `env` is the variable that replaces it."""
+
+    url: str = ""
+    env: str = ""
+    operations: Selection = Selection()
+
+
+@dataclass(frozen=True, slots=True)
 class Errors:
     """What becomes of an error of the API."""
 
@@ -284,6 +294,7 @@ class Config:
     contexts: Mapping[str, ContextConfig] = field(default_factory=dict)
     paging: PagingPolicy | None = None
     results: Results = Results()
+    hosts: Mapping[str, Host] = field(default_factory=dict)
     http: Http = Http()
     errors: Errors = Errors()
     describe: Describe = Describe()
@@ -323,7 +334,9 @@ def load(path: Path) -> Config:
 def locate(text: str, key: str) -> int:
     """Return the line (from 1) on which a dotted key of TOML stands; 0 when it is not found."""
     parts = (
-        key.split(".", 1) if not key.startswith(("tools.", "auth.", "fix.", "context.", "tags.")) else key.split(".")
+        key.split(".", 1)
+        if not key.startswith(("tools.", "auth.", "fix.", "context.", "tags.", "hosts."))
+        else key.split(".")
     )
     table: list[str] = []
     counts: Counter[str] = Counter()
@@ -378,6 +391,7 @@ class _Reader:
             "context": self._contexts,
             "paging": self._paging_policy,
             "results": self._results,
+            "hosts": self._hosts,
             "http": self._http,
             "errors": self._errors,
             "describe": self._describe,
@@ -661,6 +675,28 @@ class _Reader:
     def _results(self, at: str, value: Any) -> Results:
         readers = {"unwrap": self._flag, "empty": self._text, "output_schemas": self._flag}
         return Results(**self._fields(at, value, readers))
+
+    def _hosts(self, at: str, value: Any) -> dict[str, Host]:
+        if not isinstance(value, dict):
+            self._wrong(at, "`hosts` must be tables keyed by a name: [hosts.uploads]")
+            return {}
+        found = {}
+        for name, table in value.items():
+            where = f"{at}.{name}"
+            lists = ("tags", "operations", "paths", "methods")
+            readers: dict[str, Callable[[str, Any], Any]] = dict.fromkeys(("url", "env"), self._text)
+            read = self._fields(where, table, readers | dict.fromkeys(lists, self._texts))
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
+                self._wrong(where, f"{name!r} is no name for a host", "write lower-case letters, digits, underscores")
+            if not TOKEN_URL.fullmatch(read.get("url", "")):
+                self._wrong(where, f"`{where}.url` is no https:// URL")
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", read.get("env", "A")):
+                self._wrong(f"{where}.env", f"`{read['env']}` is no name of an environment variable")
+            chosen = Selection(**{n: read.get(n, ()) for n in lists})
+            if not chosen:
+                self._wrong(where, f"`{where}` says of no operation that it is there", "name operations, tags or paths")
+            found[name] = Host(read.get("url", "").rstrip("/"), read.get("env", ""), chosen)
+        return found
 
     def _http(self, at: str, value: Any) -> Http:
         readers: dict[str, Callable[[str, Any], Any]] = {

@@ -408,6 +408,14 @@ class _Planner:
                 if not any(fnmatchcase(o.path, pattern) for o in operations):
                     key = f"{name}.paths"
                     self._wrong.append(self._config.problem(key, f"no path of the document matches {pattern!r}"))
+        for name, host in self._config.hosts.items():
+            for kind, known, values in (
+                ("operations", labels, host.operations.operations),
+                ("tags", tags, host.operations.tags),
+            ):
+                for value in values:
+                    if value not in known:
+                        self._unknown(f"hosts.{name}.{kind}", value, kind.removesuffix("s"), known)
         for key, config in self._config.tools.items():
             if (config.operation or key) not in labels:
                 at = f"tools.{key}.operation" if config.operation else f"tools.{key}"
@@ -461,6 +469,8 @@ class _Planner:
             if isinstance(holder.get("servers"), list) and holder["servers"]:
                 server = self._access.upstream(holder["servers"], f"{pointer}/servers")
                 break
+        if chosen := [key for key, host in sorted(self._config.hosts.items()) if _matches(host.operations, raw)]:
+            server = self._access.host(chosen[0], self._config.hosts[chosen[0]])
         operation_id = _operation_id(raw)
         annotations = annotate(
             raw.method,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from openapi_pydantic.v3.v3_1 import OAuthFlow, SecurityScheme, Server
 from pydantic import ValidationError
 
-from .config import TOKEN_URL, AuthConfig, Config
+from .config import TOKEN_URL, AuthConfig, Config, Host
 from .names import snake, words
 from .plan import Credential, KeyHeader, Upstream, Variable
 from .problems import Problem
@@ -98,6 +98,14 @@ class Access:
         for name, variable in variables:
             about = variable.description or f"`{variable.name}` in the base URL {url}."
             self._variables[name] = Variable(name, about, default=variable.default, choices=variable.choices)
+        return key
+
+    def host(self, key: str, stated: Host) -> str:
+        """Return the key of a base URL that the configuration names."""
+        env = stated.env or self._base_env(key)
+        self.upstreams[key] = Upstream(key, stated.url, env, (), f"Upstream({stated.url!r}, env={env!r})")
+        about = f"The base URL that replaces {stated.url}."
+        self._variables[env] = Variable(env, about, default=stated.url)
         return key
 
     def _base_env(self, key: str) -> str:
