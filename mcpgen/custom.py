@@ -21,7 +21,7 @@ from typing import Any
 from .config import Config
 from .names import snake
 from .plan import Annotations, CustomTool, Plan, json_bytes
-from .planner import DESCRIPTION_LIMIT, docstring, named_tools
+from .planner import DESCRIPTION_LIMIT, docstring, mentioned_tools, named_tools
 from .problems import Problem, Rejected
 from .render import package_files
 from .schemas import Publisher, Schemas, clean
@@ -81,7 +81,9 @@ def _clashes(plan: Plan, path: str) -> Iterator[Problem]:
     for name in sorted(n for n, count in names.items() if count > 1):
         hint = "give one of them another name"
         yield Problem(f"two tools are called {name!r}", file=path, hint=hint)
-    for place, name in plan.mentions:
+    lines = enumerate(plan.custom_source.splitlines(), 1)
+    named = ((Problem("", file=path, line=number), name) for number, line in lines for name in mentioned_tools(line))
+    for place, name in (*plan.mentions, *named):
         if name not in names:
             yield replace(place, message=f"there is no tool {name!r} to name in a description")
 
@@ -120,7 +122,7 @@ def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
             class_name=name,
             area=about["area"],
             title=about["title"],
-            description=clean(named_tools(found["doc"]), DESCRIPTION_LIMIT),
+            description=clean(_flowing(found["doc"]), DESCRIPTION_LIMIT),
             docstring_source=docstring(found["doc"]),
             annotations=Annotations(**hints, reason="custom.py"),
             input_schema=_published(found["input"]),
@@ -162,8 +164,13 @@ def _read(plan: Plan, path: str, text: str) -> list[dict[str, Any]]:
         message = f"the file cannot be imported: {last}"
         hint = "operations are classes of .tools; [custom] operations names those that are no tools"
         raise Rejected([Problem(message, file=path, line=int(lines[-1]) if lines else 0, hint=hint)])
-    found: list[dict[str, Any]] = json.loads(done.stdout)
+    found: list[dict[str, Any]] = json.loads(named_tools(done.stdout))
     return found
+
+
+def _flowing(text: str) -> str:
+    """Return a docstring without the line breaks that only keep its lines short; the items of a list keep theirs."""
+    return re.sub(r"(?<!\n)\n(?!\n|[-*] |[0-9]+[.)] )", " ", text)
 
 
 def _published(schema: dict[str, Any]) -> dict[str, Any]:

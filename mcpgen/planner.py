@@ -293,7 +293,7 @@ class _Planner:
         for at, arguments in (("arguments", config.arguments), *((f"tags.{t}", a) for t, a in config.tags.items())):
             texts |= {f"{at}.descriptions.{n}": text for n, text in arguments.descriptions.items()}
         for key, text in texts.items():
-            for name in re.findall(r"\{tool:([A-Za-z0-9_-]+)\}", text):
+            for name in mentioned_tools(text):
                 yield config.problem(key, ""), name
 
     def _search(self) -> tuple[CustomTool, ...]:
@@ -967,9 +967,17 @@ def _all_write(node: Mapping[str, Any]) -> str:
     return scopes[0] if scopes and all(says_write(s) for s in scopes) else ""
 
 
+_TOOL = re.compile(r"\{tool:([A-Za-z0-9_-]+)\}")
+
+
 def named_tools(text: str) -> str:
     """Return a text in which `{tool:name}` is the name of a tool."""
-    return re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", text)
+    return _TOOL.sub(r"\1", text)
+
+
+def mentioned_tools(text: str) -> list[str]:
+    """Return the tools that a text names with `{tool:name}`."""
+    return _TOOL.findall(text)
 
 
 def _declared(operation: tuple[str, ...]) -> set[str]:

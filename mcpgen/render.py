@@ -83,6 +83,7 @@ def _environment(*folders: str) -> jinja2.Environment:
     )
     environment.filters["python"] = repr
     environment.filters["markdown"] = markdown
+    environment.filters["prose"] = prose
     environment.filters["code"] = code
     environment.filters["toml"] = _toml
     return environment
@@ -113,9 +114,8 @@ def _contract(plan: Plan) -> str:
 
 
 def _documentation(plan: Plan) -> str:
-    """Return `docs.json`: what the document says, an entry a line."""
-    lines = (_visible(json_bytes(e).decode("utf-8", "surrogatepass")) for e in plan.documentation)
-    return '{"entries": [\n' + ",\n".join(lines) + "\n]}\n"
+    """Return `docs.json`: what the document says, an entry a line; its texts are clean."""
+    return '{"entries": [\n' + ",\n".join(json_bytes(e).decode() for e in plan.documentation) + "\n]}\n"
 
 
 def _left_out(plan: Plan) -> list[dict[str, str]]:
@@ -135,6 +135,7 @@ def _visible(text: str) -> str:
     return re.sub(r"[^\x00-\x7e]", lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text)
 
 
+_URL = re.compile(r"(https://[A-Za-z0-9._~:/?#@!$&*+,;=%-]*[A-Za-z0-9/])")
 _WWW = re.compile(r"\b(www)\.", re.IGNORECASE)
 _MARKUP = str.maketrans({c: "\\" + c for c in "\\`*_[]#|~!"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
@@ -153,6 +154,12 @@ def markdown(text: str) -> str:
         flat = " ".join("".join(c if c.isprintable() else " " for c in flat).split())
     escaped = _WWW.sub(r"\1&#46;", flat.translate(_MARKUP).replace("://", ":&#47;/"))
     return "\\" + escaped if escaped[:1] in ("-", "+", "=") else escaped
+
+
+def prose(text: str) -> str:
+    """Return text of the configuration as `markdown` does, except that its URLs are links."""
+    words = (enumerate(_URL.split(word)) for word in text.split())
+    return " ".join("".join(f"<{p}>" if at % 2 else markdown(p) for at, p in word) for word in words)
 
 
 def code(text: str) -> str:

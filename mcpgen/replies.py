@@ -194,7 +194,13 @@ def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, param
         total=_told(spec, found, _TOTALS),
     )
     if stated.style not in ("", inferred.style):
-        inferred = Paging(items=inferred.items, limit=inferred.limit)
+        inferred = Paging(
+            limit=inferred.limit,
+            place=next((plain[n] for n in _PLACES.get(stated.style, ()) if n in plain), ""),
+            items=inferred.items,
+            more=_told(spec, found, _MORE.get(stated.style, ())),
+            total=_told(spec, found, _TOTALS),
+        )
     given = {f: getattr(stated, f) for f in ("style", "limit", "place", "items", "more", "total")}
     return replace(stated, **{f: v or getattr(inferred, f) for f, v in given.items()})
 

@@ -298,6 +298,9 @@ class _One:
         for name in self._config.require:
             if (index := self._named("require", name)) is not None:
                 draft = self._drafts[index]
+                if not draft.shape.nullable and draft.shape.default is None and draft.site.default is None:
+                    self._drafts[index] = replace(draft, required=True)
+                    continue
                 shape = replace(draft.shape, nullable=False, default=None)
                 site = self._schemas.invent(f"{self._label} {self._keys[index]} required", shape)
                 site = site._replace(description=draft.site.description or shape.description, default=None)

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import output
 from .mock import Mock, Recorded
-from .plan import Argument, Plan, Tool
+from .plan import SEARCHING, Argument, CustomTool, Plan, Tool
 from .render import render
 from .samples import Bundle, sample
 from .spec import Spec
@@ -164,7 +164,7 @@ class _Trial:
                 self._secrets.append(environment[variable.name])
         return environment
 
-    async def _call(self, client: Any, tool: Tool, arguments: dict[str, Any]) -> Call:
+    async def _call(self, client: Any, tool: Tool | CustomTool, arguments: dict[str, Any]) -> Call:
         from mcp import MCPError
 
         before = len(self._mock.requests)
@@ -207,17 +207,18 @@ class _Trial:
 
     # -- which tools, with which arguments ------------------------------
 
-    def _chosen(self, calls: int) -> Iterator[tuple[Tool, dict[str, Any]]]:
+    def _chosen(self, calls: int) -> Iterator[tuple[Tool | CustomTool, dict[str, Any]]]:
         """Yield tools and arguments that tell the most: a list, one of its members, a write, a search, then others."""
         taken: set[str] = set()
         area = ""
         for rank in [_list, _member, _write, _search, *[_other] * calls]:
             if len(taken) == calls:
                 return
-            ranked = sorted(
-                (r, t.area != area, len(t.path), t.name, t) for t in self._plan.operations if (r := rank(t))
-            )
-            candidates = [t for *_, t in ranked if t.name not in taken]
+            tools = [t for t in self._plan.tools if isinstance(t, Tool) or t.module != SEARCHING]
+            # Of custom tools, which have no path, those with few arguments.
+            ranked = {t.name: (r, t.area != area, len(t.path) or len(_all(t)), t.name) for t in tools if (r := rank(t))}
+            tools = sorted((t for t in tools if t.name in ranked), key=lambda t: ranked[t.name])
+            candidates = [t for t in tools if t.name not in taken]
             for tool in candidates[:_FEW]:
                 if (arguments := self._arguments(tool)) is not None:
                     taken.add(tool.name)
@@ -225,13 +226,21 @@ class _Trial:
                     yield tool, arguments
                     break
 
-    def _arguments(self, tool: Tool) -> dict[str, Any] | None:
+    def _stated(self, tool: Tool | CustomTool) -> Mapping[tuple[str, str], Any]:
+        """Return the document's own values, by place and name; for a custom tool those of what it calls."""
+        if isinstance(tool, Tool):
+            return self._mock.example(self._operations[tool.pointer])
+        called = [o for o in self._operations.values() if o.node.get("operationId") in tool.calls]
+        bodies = [self._mock.example(o).get(("body", "")) for o in called]
+        return {("", name): v for body in reversed(bodies) if isinstance(body, dict) for name, v in body.items()}
+
+    def _arguments(self, tool: Tool | CustomTool) -> dict[str, Any] | None:
         """Return arguments that the published schema allows, the document's own values first; None: there are none."""
         schema = dict(tool.input_schema)
         definitions = schema.pop("$defs", {})
         whole = Bundle(schema, definitions)
         validator = whole.validator()
-        stated = self._mock.example(self._operations[tool.pointer])
+        stated = self._stated(tool)
         values: dict[str, Any] = {}
         for argument in _shown(tool):
             bundle = Bundle(schema["properties"][argument.key], definitions)
@@ -283,10 +292,14 @@ _USUAL: dict[str, Any] = dict.fromkeys(("limit", "per_page", "page_size", "size"
 """Optional arguments that a call of a reading tool shows, with the value where a sample would be a silly one."""
 
 
-def _shown(tool: Tool) -> list[Argument]:
+def _all(tool: Tool | CustomTool) -> tuple[Argument, ...]:
+    return tool.arguments if isinstance(tool, Tool) else tool.arguments_sorted
+
+
+def _shown(tool: Tool | CustomTool) -> list[Argument]:
     """The arguments that a call gives: what is required, and two or three that show what it is for."""
-    required = [a for a in tool.arguments if a.required]
-    optional = [a for a in tool.arguments if not a.required and a.schema.get("type") != "object"]
+    required = [a for a in _all(tool) if a.required]
+    optional = [a for a in _all(tool) if not a.required and a.schema.get("type") != "object"]
     if tool.annotations.read_only:
         optional = sorted((a for a in optional if a.key in _USUAL), key=lambda a: [*_USUAL].index(a.key))[:2]
     else:
@@ -298,6 +311,8 @@ def _value(argument: Argument, stated: Mapping[tuple[str, str], Any]) -> tuple[b
     """Whether the document has a value for an argument, and which."""
     if (key := (argument.place, argument.wire)) in stated:
         return True, stated[key]
+    if not argument.marker_source:  # of a custom tool
+        return False, None
     call = ast.parse(argument.marker_source, mode="eval").body
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "Json":
         return False, None
@@ -309,44 +324,44 @@ def _value(argument: Argument, stated: Mapping[tuple[str, str], Any]) -> tuple[b
     return ("body", "") in stated, value
 
 
-def _words(tool: Tool) -> list[str]:
+def _words(tool: Tool | CustomTool) -> list[str]:
     return re.findall(r"[a-z0-9]+", tool.name.lower())
 
 
-def _required(tool: Tool) -> int:
-    return sum(a.required for a in tool.arguments)
+def _required(tool: Tool | CustomTool) -> int:
+    return sum(a.required for a in _all(tool))
 
 
-def _list(tool: Tool) -> int:
+def _list(tool: Tool | CustomTool) -> int:
     """How good a first call a tool is, from 1; 0: not at all."""
     if not tool.annotations.read_only:
         return 0
     return 1 + 10 * _required(tool) + (0 if "list" in _words(tool) else 3 if tool.path.endswith("}") else 1)
 
 
-def _member(tool: Tool) -> int:
+def _member(tool: Tool | CustomTool) -> int:
     named = "}" in tool.path or (_words(tool)[0] == "get" and tool.method == "POST")
     if not tool.annotations.read_only or not named or not _required(tool):
         return 0
     return _required(tool) + (0 if tool.path.endswith("}") or tool.method == "POST" else 1)
 
 
-def _write(tool: Tool) -> int:
-    if tool.annotations.read_only or tool.method not in ("POST", "PUT", "PATCH"):
+def _write(tool: Tool | CustomTool) -> int:
+    if tool.annotations.read_only or tool.method not in ("POST", "PUT", "PATCH", ""):
         return 0
     says_json = any(a.marker_source.startswith("Json(") for a in tool.arguments)
     return 1 + (20 if tool.annotations.destructive else 0) + (0 if says_json else 10) + 2 * tool.path.count("{")
 
 
-def _search(tool: Tool) -> int:
+def _search(tool: Tool | CustomTool) -> int:
     hints = {"search", "query", "find", "filter", "q"}
-    keys = {a.key for a in tool.arguments}
+    keys = {a.key for a in _all(tool)}
     if not tool.annotations.read_only or not (hints & {*_words(tool), *keys}):
         return _other(tool)
     return 1 + (0 if hints & {*_words(tool)} else 1)
 
 
-def _other(tool: Tool) -> int:
+def _other(tool: Tool | CustomTool) -> int:
     return {"read": 100, "write": 200, "destructive": 300}[tool.annotations.effect] + _required(tool)
 
 

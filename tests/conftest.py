@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpgen import config, corrections, proxy
+from mcpgen import config, corrections, custom, proxy
 from mcpgen.plan import Plan
 from mcpgen.planner import plan
 from mcpgen.render import render
@@ -34,8 +34,11 @@ def planned(folder: Path) -> Plan:
 
 
 def built(folder: Path) -> tuple[Plan, dict[str, str]]:
-    """Return the plan of a folder and the server made of it."""
+    """Return the plan of a folder, with the `custom.py` in it, and the server made of it."""
     made = planned(folder)
+    own = folder / "custom.py"
+    if own.is_file():
+        made = custom.completed(made, config.load(folder / "mcpgen.toml"), own.name, own.read_text(encoding="utf-8"))
     return made, render(made)
 
 

@@ -518,7 +518,8 @@ def test_generated_code_is_clean(
     packages = []
     for made, files in servers.values():
         place({n: t for n, t in files.items() if n.startswith(f"{made.package}/") and "/_runtime/" not in n}, tmp_path)
-        place({f"{made.package}/_runtime/__init__.py": shared}, tmp_path)
+        search = 'from runtime.search import SearchDocs\n\n__all__ = ["SearchDocs"]\n'
+        place({f"{made.package}/_runtime/__init__.py": shared, f"{made.package}/_runtime/search.py": search}, tmp_path)
         packages.append(made.package)
     for command in (
         ["ruff", "check", "--isolated", "--line-length=120", "--ignore=E501", *sorted(set(packages))],
@@ -571,15 +572,18 @@ ORDER = [
     *(
         "annotations",
         "docs",
+        "endpoint",
         "upstream",
         "xmlnodes",
         "binding",
         "replies",
         "shaping",
         "planner",
+        "proxy",
         "clients",
         "render",
         "custom",
+        "fetch",
         "output",
         "contract",
         "samples",

@@ -6,9 +6,11 @@
     [server]      arguments, environment: how the server is started, with {upstream} and {port} replaced;
                   goldens: more files to compare
     [[call]]      tool, arguments (a table, or JSON text where TOML has no word for it, as for null)
-      answer      status, headers, body or base64: what the upstream answers
+      answer      status, headers, body or base64: what the upstream answers; answers: a list, one a request, of which
+                  the last is repeated
       request     "METHOD target", or a table: line, headers (exact; false: must not be there), body (exact; none: no
-                  body), lines (a body with CRLF ends) or base64; or false: nothing may be sent
+                  body), lines (a body with CRLF ends) or base64; or false: nothing may be sent; requests: a list, in
+                  order. NOW-10080m in a line is a date-time a week ago, to the minute
       result      is_error, text (exact, or a list of pieces), structured (exact, or false: none), kinds of content
 """
 
@@ -27,10 +29,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from conftest import TESTS, Compare, place
@@ -111,12 +115,15 @@ class Request:
             self.headers[name.lower()] = value if known is None else f"{known} AND {value}"
 
 
+USUAL = {"headers": {"Content-Type": "application/json"}, "body": '{"ok":true}'}
+
+
 class Upstream:
     """An API that answers as it is told, and keeps what it received."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.answer: dict[str, Any] = {}
+        self.answers: list[dict[str, Any]] = []
         self.url = ""
 
     def named(self, text: str) -> str:
@@ -138,7 +145,7 @@ class Upstream:
             writer.close()
 
     def _answer(self) -> bytes:
-        stated = self.answer or {"headers": {"Content-Type": "application/json"}, "body": '{"ok":true}'}
+        stated = self.answers.pop(0) if len(self.answers) > 1 else next(iter(self.answers), USUAL)
         body = base64.b64decode(stated["base64"]) if "base64" in stated else stated.get("body", "").encode()
         lines = [f"HTTP/1.1 {stated.get('status', 200)} Said"]
         lines += [f"{name}: {self.named(value)}" for name, value in stated.get("headers", {}).items()]
@@ -182,7 +189,8 @@ async def converse(case: str, folder: Path) -> list[Record]:
         )
         async with Client(parameters, mode="2026-07-28") as client:
             for call in stated["call"]:
-                upstream.answer, upstream.requests = call.get("answer", {}), []
+                upstream.answers = list(call.get("answers", [call["answer"]] if "answer" in call else []))
+                upstream.requests = []
                 record = Record(upstream.requests)
                 given = call.get("arguments", {})
                 try:
@@ -226,25 +234,25 @@ def test_calls(case: str, conversations: Callable[[str], list[Record]]) -> None:
 
 
 def request_problems(call: dict[str, Any], record: Record) -> Iterator[str]:
-    """Yield how the request differs from what the case wants."""
-    wanted = call.get("request")
-    if wanted is False:
-        if record.requests:
-            yield f"something was sent: {record.requests[0].raw!r}"
-        return
-    if not record.requests:
-        if wanted is not None:
-            yield f"nothing was sent: {record.error or text_of(record.result)}"
-        return
+    """Yield how the requests differ from what the case wants."""
+    wanted = call.get("requests", [call["request"]] if "request" in call else None)
     if wanted is None:
         return
-    wanted = {"line": wanted} if isinstance(wanted, str) else wanted
-    if len(record.requests) > 1:
-        yield f"{len(record.requests)} requests were sent: {[r.target for r in record.requests]}"
-    sent = record.requests[0]
-    method, _, target = wanted["line"].partition(" ")
-    if (sent.method, sent.target) != (method, target):
-        yield f"sent\n    {sent.method} {sent.target}\n  not\n    {method} {target}"
+    wanted = [w for w in wanted if w is not False]
+    if len(record.requests) != len(wanted):
+        sent = [f"{r.method} {r.target}" for r in record.requests]
+        yield f"{len(sent)} requests were sent, not {len(wanted)}: {sent}; {record.error or text_of(record.result)}"
+    for request, stated in zip(record.requests, wanted, strict=False):
+        yield from differences(request, {"line": stated} if isinstance(stated, str) else stated)
+
+
+def differences(sent: Request, wanted: dict[str, Any]) -> Iterator[str]:
+    """Yield how one request differs from what the case wants."""
+    line = f"{sent.method} {sent.target}"
+    if "NOW" in wanted["line"]:
+        line = re.sub(r"\d{4}-\d\d-\d\dT\d\d%3A\d\d%3A\d\dZ", from_now, line)
+    if line != wanted["line"]:
+        yield f"sent\n    {line}\n  not\n    {wanted['line']}"
     body = sent.body
     content_type = sent.headers.get("content-type", "")
     if boundary := re.search(r"boundary=(\S+)", content_type):
@@ -259,6 +267,12 @@ def request_problems(call: dict[str, Any], record: Record) -> Iterator[str]:
         found = sent.headers.get(name)
         if found != (None if value is False else value):
             yield f"sent the header {name}: {found!r}, not {value!r}"
+
+
+def from_now(moment: re.Match[str]) -> str:
+    """Return a date-time of a target as minutes from now; starting a server takes less than half a minute."""
+    passed = datetime.fromisoformat(unquote(moment[0])) - datetime.now(UTC)
+    return f"NOW{round((passed.total_seconds() + 25) / 60):+d}m"
 
 
 def result_problems(call: dict[str, Any], record: Record) -> Iterator[str]:

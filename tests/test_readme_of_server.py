@@ -46,7 +46,7 @@ REMOTE = """
 [readme]
 remote_url = "https://mcp.zoo.test/mcp"
 image = "ghcr.io/zoo/zoo-mcp"
-key = "Settings, API keys."
+key = "Settings, API keys: see https://zoo.test/docs/keys#new."
 security = ["Keys expire after 90 days."]
 backend = ["A revoked key is refused at once.", "<script>alert(1)</script>"]
 """
@@ -122,6 +122,7 @@ HEADERS = [
     (OWN, "", "x-zoo-key", "YOUR_API_KEY"),
     (BEARER, "", "Authorization", "Bearer YOUR_API_KEY"),
     (OWN, '[auth.key]\nvalue = "Token token={ZOO_KEY}"\n', "x-zoo-key", "Token token=YOUR_API_KEY"),
+    (OWN, '[http]\nvalue = "Key {KEY}"\n', "x-zoo-key", "Key YOUR_API_KEY"),
     (BEARER, '[http]\nheader = "x-zoo-key"\nvalue = "{KEY}"\n', "x-zoo-key", "YOUR_API_KEY"),
     ("{type: oauth2, flows: {}}", "", "Authorization", "Bearer YOUR_API_KEY"),
     ("{type: apiKey, in: query, name: key}", "", "X-Api-Key", "YOUR_API_KEY"),
@@ -231,6 +232,7 @@ def cursor(readme: Readme) -> tuple[str, Any]:
     (link,) = readme.code("Cursor", "text")
     parts = urlsplit(link)
     assert (parts.scheme, parts.netloc, parts.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
+    assert re.fullmatch(r"name=[a-z-]+&config=[A-Za-z0-9%]+", parts.query), "a + would be a blank"
     query = parse_qs(parts.query, strict_parsing=True)
     return query["name"][0], json.loads(base64.b64decode(query["config"][0], validate=True))
 
@@ -242,14 +244,15 @@ def vscode(readme: Readme) -> Any:
     return json.loads(unquote(told, errors="strict"))
 
 
+@pytest.mark.parametrize("name", ["zoo", "zoos", "zoo-two"])  # of different lengths, for the padding of base64
 @pytest.mark.parametrize("config", ["", REMOTE])
-def test_links_install_what_the_json_says(config: str, tmp_path: Path) -> None:
+def test_links_install_what_the_json_says(config: str, name: str, tmp_path: Path) -> None:
     """The vendor's own address where there is one, else the server on this machine."""
-    readme = Readme(zoo(tmp_path, BEARER, config))
+    readme = Readme(zoo(tmp_path, BEARER, f'[server]\nname = "{name}"\n{config}'))
     which = int(bool(config))
-    assert cursor(readme) == ("zoo", readme.json("Cursor")[which]["mcpServers"]["zoo"])
+    assert cursor(readme) == (name, readme.json("Cursor")[which]["mcpServers"][name])
     code = readme.json("VS Code")[which]
-    assert vscode(readme) == {"name": "zoo", **code["servers"]["zoo"], "inputs": code["inputs"]}
+    assert vscode(readme) == {"name": name, **code["servers"][name], "inputs": code["inputs"]}
 
 
 def test_a_hostile_header_is_only_an_argument(tmp_path: Path) -> None:
@@ -277,7 +280,7 @@ def test_a_reader_is_told_what_to_know(tmp_path: Path) -> None:
         assert words in security, words
     assert "- Keys expire after 90 days." in security
     assert "- A revoked key is refused at once." in readme.section("What the service itself keeps")
-    assert "Settings, API keys." in readme.section("Install")
+    assert "Settings, API keys: see <https://zoo.test/docs/keys#new>." in readme.section("Install")
     assert "<script" not in readme.text
     for client in ("Claude on the web", "ChatGPT"):
         steps = re.findall(r"^(\d)\. ", readme.section(client), re.MULTILINE)

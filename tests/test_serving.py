@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextvars
 import json
 import re
 import socket
@@ -25,7 +26,11 @@ import pytest
 from conftest import built, place
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from test_runtime_server import ERAS, Upstream, environment, text_of
+from test_runtime_server import ERAS, RUNTIME, Upstream, environment, text_of
+
+sys.path.insert(0, str(RUNTIME.parent))
+
+from runtime.service import Caller, Mask
 
 DOCUMENT = """
 openapi: 3.0.3
@@ -201,14 +206,14 @@ async def post(url: str, body: Any = PING, **headers: str) -> httpx2.Response:
         return await http.post(url, json=body, headers={**ACCEPT, **stated})
 
 
-async def raw_post(server: Server, body: Any, headers: dict[str, str]) -> httpx2.Response:
-    """A POST whose headers no client would send."""
+async def raw_post(server: Server, body: Any, headers: dict[str, str], path: str = "/mcp") -> httpx2.Response:
+    """A POST that no client would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     stated = {"Host": f"127.0.0.1:{server.port}", "Connection": "close", **ACCEPT}
     stated |= {name.replace("_", "-"): value for name, value in headers.items()}
     content = json.dumps(body).encode()
     lines = [f"{name}: {value}" for name, value in {**stated, "Content-Length": str(len(content))}.items()]
-    writer.write("\r\n".join(["POST /mcp HTTP/1.1", *lines, "", ""]).encode("latin-1") + content)
+    writer.write("\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode("latin-1") + content)
     head, _, text = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     first, *rest = head.decode("latin-1").split("\r\n")
@@ -291,6 +296,8 @@ def test_without_a_key_nothing_is_served(desk: Path) -> None:
             # Clients look there for a way to log in, and 401 would be taken for one.
             found = await http.get(server.url.replace("/mcp", "/.well-known/oauth-protected-resource"))
             assert found.status_code == 404
+            for path, status in (("/.well-known/../mcp", 404), ("//mcp", 401), ("/mcp/", 401), ("/%6dcp", 401)):
+                assert (await raw_post(server, LIST, {}, path)).status_code == status
             assert upstream.requests == []
 
     run(main())
@@ -347,6 +354,23 @@ def test_whose_key_is_used(desk: Path) -> None:
                     assert (await made.call_tool("list_tokens", {})).is_error
             assert keys_seen(upstream) == [KEY, OTHER]
             assert len(upstream.requests) == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [({}, "keys come to this port unencrypted"), ({"DESK_DESK_KEY": KEY}, "anyone who reaches this port uses the")],
+)
+def test_beyond_this_machine_it_warns(desk: Path, env: dict[str, str], said: str) -> None:
+    async def main() -> None:
+        async with Upstream().running() as upstream, serving(desk, upstream, "--host", "0.0.0.0", **env) as server:
+            await asyncio.sleep(0.2)
+            assert said in server.text
+            assert "--allowed-host" in server.text
+            assert (await post(f"http://127.0.0.1:{server.port}/mcp", x_desk_key=KEY)).status_code == 200
+            stranger = await post(f"http://127.0.0.1:{server.port}/mcp", host="mcp.test", x_desk_key=KEY)
+            assert stranger.status_code == 421
 
     run(main())
 
@@ -831,6 +855,22 @@ def test_a_made_up_key_changes_nothing_for_others(desk: Path) -> None:
                 assert "an error of mine" in text_of(results[1])
 
     run(main())
+
+
+def test_a_key_is_hidden_as_long_as_it_is_used() -> None:
+    """In what its caller is told, and in whatever is logged anywhere; nothing is kept of it."""
+    mask = Mask(["operator"])
+    with mask.hiding(["caller-1"]), mask.hiding(["caller-2"]):
+        assert mask("operator caller-1 caller-2") == "*** caller-1 ***"
+        elsewhere = contextvars.Context()
+        assert elsewhere.run(mask, "operator caller-1 caller-2") == "*** caller-1 caller-2"
+        assert elsewhere.run(mask.log, "operator caller-1 caller-2") == "*** *** ***"
+        with mask.hiding(["caller-1"]):
+            pass
+        assert elsewhere.run(mask.log, "caller-1") == "***"
+    assert mask.log("operator caller-1 caller-2") == "*** caller-1 caller-2"
+    assert "caller-" not in repr(vars(mask))
+    assert "caller-1" not in repr(Caller({"KEY": "caller-1"}))
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

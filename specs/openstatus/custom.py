@@ -6,8 +6,8 @@ ids, at most 100 items at once, and stores and notifies in one call.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -24,7 +24,7 @@ from .status_report_service import (
     StatusReportServiceUpdateStatusReport,
 )
 
-Json = dict[str, Any]
+Object = dict[str, Any]
 Active = Literal["investigating", "identified", "monitoring"]
 Status = Literal["investigating", "identified", "monitoring", "resolved"]
 WireStatus = Literal[
@@ -43,6 +43,8 @@ WIRE: dict[Status, WireStatus] = {
 RESOLVED: WireStatus = "STATUS_REPORT_STATUS_RESOLVED"
 AT_ONCE = 100
 """Items that the API lists in one answer at most."""
+MOST_PAGES = 1_000
+"""Status pages that one call lists."""
 CANDIDATES = 5
 """Reports of one title that are looked through for what a call has stored."""
 
@@ -204,7 +206,7 @@ ReportId = Annotated[
     ),
 ]
 ComponentIds = Annotated[
-    list[int],
+    tuple[int, ...],
     Field(
         alias="pageComponentIds",
         description="Ids of the affected components, all of the same status page; none for the page as a whole.",
@@ -226,8 +228,8 @@ Notify = Annotated[
 class ListStatusPages(CustomTool):
     """List the status pages in the workspace, each with its id, title and slug.
 
-    Used to discover the pageId required by mutation tools.
-    Call it before any tool that takes a pageId; never type a numeric id you don't know. It lists all pages at once.
+    Used to discover the pageId required by mutation tools. Call it before any tool that takes a pageId; never type a
+    numeric id you don't know. It lists all pages at once.
     """
 
     ABOUT: ClassVar = About(
@@ -243,16 +245,18 @@ class ListStatusPages(CustomTool):
         def slice_(limit: int, offset: int) -> Tool:
             return StatusPageServiceListStatusPages(limit=limit, offset=offset)
 
-        found, _ = await listed(api, slice_, "statusPages")
+        found, total = await listed(api, slice_, "statusPages", 0, MOST_PAGES)
+        if total > MOST_PAGES:
+            raise Refused(f"there are {total:,} status pages, more than the {MOST_PAGES:,} that this tool lists")
         return StatusPages(items=[StatusPage(id=p["id"], title=text(p, "title"), slug=text(p, "slug")) for p in found])
 
 
 class ListStatusReports(CustomTool):
     """List status reports, newest first, each with its status and the ids of affected components.
 
-    By default only active ones, which are not resolved; filter "all" lists the resolved ones too.
-    Use it to find the statusReportId that the tools which change a report require. It comes in pages: when pagination
-    has more totalPages than the page you asked for, ask for the next one.
+    By default only active ones, which are not resolved; filter "all" lists the resolved ones too. Use it to find the
+    statusReportId that the tools which change a report require. A pageId comes from {tool:list_status_pages}. The list
+    comes in pages: while page is less than pagination.totalPages, there is a next one.
     """
 
     ABOUT: ClassVar = About(
@@ -302,8 +306,8 @@ class ListStatusReports(CustomTool):
 class ListMaintenances(CustomTool):
     """List maintenances: planned work, whether past, running or still to come.
 
-    Use it to see what is already announced before you announce more. It comes in pages: when pagination has more
-    totalPages than the page you asked for, ask for the next one.
+    Use it to see what is already announced before you announce more. A pageId comes from {tool:list_status_pages}. The
+    list comes in pages: while page is less than pagination.totalPages, there is a next one.
     """
 
     ABOUT: ClassVar = About(
@@ -373,7 +377,7 @@ class CreateStatusReport(CustomTool):
     status: Annotated[Status, Field(description="State of the problem now.")]
     message: Annotated[str, Field(min_length=1, description="Text of the first update, which visitors read.")]
     page_id: PageId
-    page_component_ids: ComponentIds = []
+    page_component_ids: ComponentIds = ()
     date: When = None
     notify: Notify
 
@@ -390,7 +394,7 @@ class CreateStatusReport(CustomTool):
             notify=self.notify,
         )
 
-        async def find() -> Json | None:
+        async def find() -> Object | None:
             same = StatusReportServiceListStatusReports(limit=AT_ONCE, offset=0)
             same.statuses = [status]
             reports = items(await api.call(same), "statusReports")
@@ -418,8 +422,8 @@ class CreateStatusReport(CustomTool):
 class AddStatusReportUpdate(CustomTool):
     """Add an update to the timeline of a status report, and move the report to the status of that update.
 
-    It is public at once. To close a report there is {tool:resolve_status_report}. Get the statusReportId from
-    {tool:list_status_reports}, which {tool:list_status_pages} narrows to a page; never type a numeric id you don't know.
+    It is public at once. Get the statusReportId from {tool:list_status_reports}, which takes a pageId from
+    {tool:list_status_pages}; never type a numeric id you don't know.
 
     Before you call it:
     1. Draft the title/status/message/components.
@@ -428,7 +432,8 @@ class AddStatusReportUpdate(CustomTool):
     4. Only call the tool once both content and notify are confirmed.
 
     The update is stored first, then subscribers are notified. If notifying fails, the update stays and the answer
-    carries notified: false; do not call again, it would add a second one.
+    carries notified: false; do not call again, it would add a second one. To close a report there is
+    {tool:resolve_status_report}.
     """
 
     ABOUT: ClassVar = About(
@@ -455,8 +460,8 @@ class AddStatusReportUpdate(CustomTool):
 class UpdateStatusReport(CustomTool):
     """Correct the title or the affected components of a status report. It adds no update and notifies nobody.
 
-    Draft the change, show it to the user, and call the tool only once it is confirmed: the page shows it at once. Get
-    the statusReportId from {tool:list_status_reports}, which {tool:list_status_pages} narrows to a page; never type a
+    Draft the change, show it to the user, and only call the tool once it is confirmed: the page shows it at once. Get
+    the statusReportId from {tool:list_status_reports}, which takes a pageId from {tool:list_status_pages}; never type a
     numeric id you don't know. To say what is new there is {tool:add_status_report_update}, to close a report
     {tool:resolve_status_report}.
     """
@@ -477,8 +482,8 @@ class UpdateStatusReport(CustomTool):
     status: Annotated[
         Active | None,
         Field(
-            description="The status that the report has: the API moves it with an update only, so another one is "
-            "refused and nothing is changed. Never resolved."
+            description="The status that the report has now, to be sure of it: the API moves a report with an update "
+            "only, so any other status is refused and nothing changes. To resolve, use {tool:resolve_status_report}."
         ),
     ] = None
     page_component_ids: Annotated[
@@ -513,8 +518,8 @@ class UpdateStatusReport(CustomTool):
 class ResolveStatusReport(CustomTool):
     """Close a status report: add a last update to its timeline, and set the report to resolved.
 
-    It is public at once. Get the statusReportId from {tool:list_status_reports}, which {tool:list_status_pages} narrows
-    to a page; never type a numeric id you don't know.
+    It is public at once. Get the statusReportId from {tool:list_status_reports}, which takes a pageId from
+    {tool:list_status_pages}; never type a numeric id you don't know.
 
     Before you call it:
     1. Draft the title/status/message/components.
@@ -541,9 +546,7 @@ class ResolveStatusReport(CustomTool):
     notify: Notify
 
     async def run(self, api: Api) -> AddedUpdate:
-        return await add_update(
-            api, self.status_report_id, RESOLVED, self.message, self.date or now(), self.notify
-        )
+        return await add_update(api, self.status_report_id, RESOLVED, self.message, self.date or now(), self.notify)
 
 
 class CreateMaintenance(CustomTool):
@@ -576,7 +579,7 @@ class CreateMaintenance(CustomTool):
     from_: Annotated[Moment, Field(alias="from", description="Start of the work, in ISO 8601.")]
     to: Annotated[Moment, Field(description="End of the work, in ISO 8601, after its start.")]
     page_id: PageId
-    page_component_ids: ComponentIds = []
+    page_component_ids: ComponentIds = ()
     notify: Notify
 
     async def run(self, api: Api) -> CreatedMaintenance:
@@ -592,7 +595,7 @@ class CreateMaintenance(CustomTool):
             }
         )
 
-        async def find() -> Json | None:
+        async def find() -> Object | None:
             there = MaintenanceServiceListMaintenances(limit=AT_ONCE, offset=0, pageId=str(self.page_id))
             same = [
                 m
@@ -618,12 +621,12 @@ class CreateMaintenance(CustomTool):
 
 
 async def listed(
-    api: Api, slice_: Callable[[int, int], Tool], key: str, start: int = 0, count: int | None = None
-) -> tuple[list[Json], int]:
+    api: Api, slice_: Callable[[int, int], Tool], key: str, start: int, count: int
+) -> tuple[list[Object], int]:
     """The items of a list from `start` on, at most `count`, and how many the list has; `slice_` takes limit, offset."""
-    found: list[Json] = []
+    found: list[Object] = []
     while True:
-        size = AT_ONCE if count is None else min(count - len(found), AT_ONCE)
+        size = min(count - len(found), AT_ONCE)
         answer = await api.call(slice_(size, start + len(found)))
         got = items(answer, key)
         found += got
@@ -633,8 +636,8 @@ async def listed(
 
 
 async def stored(
-    api: Api, operation: Tool, notify: bool, key: str, find: Callable[[], Awaitable[Json | None]]
-) -> tuple[Json, bool]:
+    api: Api, operation: Tool, notify: bool, key: str, find: Callable[[], Awaitable[Object | None]]
+) -> tuple[Object, bool]:
     """What a call stored, and whether subscribers were notified.
 
     The API stores, then notifies, and answers the failure of either with an error: so what it may have stored is looked
@@ -662,34 +665,31 @@ async def add_update(
         statusReportId=str(report_id), status=status, message=message, date=date, notify=notify
     )
 
-    async def find() -> Json | None:
+    async def find() -> Object | None:
         report = await report_of(api, report_id)
         return report if update_of(report, status, message, date) is not None else None
 
     report, notified = await stored(api, operation, notify, "statusReport", find)
-    return AddedUpdate(
-        status_report_update_id=await update_id(api, report, status, message, date), notified=notified
-    )
+    return AddedUpdate(status_report_update_id=await update_id(api, report, status, message, date), notified=notified)
 
 
-async def report_of(api: Api, report_id: int) -> Json:
+async def report_of(api: Api, report_id: int) -> Object:
     """A status report with its timeline."""
     return part(await api.call(StatusReportServiceGetStatusReport(id=str(report_id))), "statusReport")
 
 
-async def update_id(api: Api, report: Json, status: WireStatus, message: str, date: str) -> int | None:
-    """The id of the update that was just added; it is read only if the answer did not have the timeline."""
-    found = update_of(report, status, message, date)
-    if found is None and not report.get("updates"):
+async def update_id(api: Api, report: Object, status: WireStatus, message: str, date: str) -> int | None:
+    """The id of the update that was just added; it is read only if the answer came without the timeline."""
+    if not report.get("updates"):
         try:
             report = await report_of(api, number(report))
         except Refused:
             return None
-        found = update_of(report, status, message, date)
-    return found
+    newest = max(map(number, items(report, "updates")), default=None)
+    return update_of(report, status, message, date) or newest
 
 
-def update_of(report: Json, status: WireStatus, message: str, date: str) -> int | None:
+def update_of(report: Object, status: WireStatus, message: str, date: str) -> int | None:
     """The id of the newest update of a report that says just that."""
     same = [
         number(u)
@@ -708,14 +708,14 @@ def now() -> str:
 
 
 def same_second(one: object, other: str) -> bool:
-    """Whether two date-times are less than a second apart: the API does not keep fractions."""
+    """Whether two date-times are less than a second apart: the API may drop fractions."""
     try:
-        return isinstance(one, str) and abs(datetime.fromisoformat(one) - datetime.fromisoformat(other)).total_seconds() < 1
+        return abs(datetime.fromisoformat(str(one)) - datetime.fromisoformat(other)) < timedelta(seconds=1)
     except (TypeError, ValueError):
         return False
 
 
-def part(answer: object, key: str) -> Json:
+def part(answer: object, key: str) -> Object:
     """An object inside an answer. Raises Refused when the answer has none."""
     found = answer.get(key) if isinstance(answer, dict) else None
     if not isinstance(found, dict) or "id" not in found:
@@ -723,7 +723,7 @@ def part(answer: object, key: str) -> Json:
     return found
 
 
-def items(answer: object, key: str) -> list[Json]:
+def items(answer: object, key: str) -> list[Object]:
     """A list of objects inside an answer, which leaves out an empty one. Raises Refused when there is another value."""
     found = answer.get(key, []) if isinstance(answer, dict) else None
     if not isinstance(found, list) or not all(isinstance(i, dict) for i in found):
@@ -731,27 +731,27 @@ def items(answer: object, key: str) -> list[Json]:
     return found
 
 
-def text(found: Json, key: str) -> str:
+def text(found: Object, key: str) -> str:
     """A text inside an answer, which leaves out an empty one."""
     return str(found.get(key, ""))
 
 
-def number(found: Json) -> int:
+def number(found: Object) -> int:
     """The id of an object, which the API writes as a text."""
     return int(found["id"])
 
 
-def wire_ids(ids: list[int]) -> list[str]:
+def wire_ids(ids: Iterable[int]) -> list[str]:
     """Ids as the API takes them."""
     return [str(i) for i in ids]
 
 
-def status_of(report: Json) -> str:
+def status_of(report: Object) -> str:
     """The status of a report, as the tools say it."""
     return text(report, "status").removeprefix("STATUS_REPORT_STATUS_").lower()
 
 
-def report_item(report: Json) -> StatusReportItem:
+def report_item(report: Object) -> StatusReportItem:
     """A status report as a list shows it."""
     return StatusReportItem(
         id=report["id"],
@@ -763,7 +763,7 @@ def report_item(report: Json) -> StatusReportItem:
     )
 
 
-def maintenance_item(found: Json) -> MaintenanceItem:
+def maintenance_item(found: Object) -> MaintenanceItem:
     """A maintenance as a list shows it."""
     return MaintenanceItem(
         id=found["id"],
@@ -776,7 +776,7 @@ def maintenance_item(found: Json) -> MaintenanceItem:
     )
 
 
-def updated(report: Json) -> UpdatedStatusReport:
+def updated(report: Object) -> UpdatedStatusReport:
     """A status report after a change."""
     return UpdatedStatusReport(id=report["id"], title=text(report, "title"), status=status_of(report))
 

@@ -220,8 +220,9 @@ class Paging:
 
     `style` is offset, page, cursor, link (RFC 8288, rel="next"), or none: all of it comes at once. `items`, `more` and
     `total` are paths in an answer; `limit` and `place` say where a page's size and start go; `arguments` are the keys
-    of the tool's arguments for how many items, and where to start. `names` are what the result calls the items and the
-    sentence about them.
+    of the tool's arguments for how many items, and where to start, empty where there is none. A page has `least` to
+    `page_size` items; `first` is where the list begins, by default offset 0 or page 1. `names` are what the result
+    calls the items and the sentence about them.
     """
 
     style: str
@@ -231,6 +232,8 @@ class Paging:
     more: str = ""
     total: str = ""
     page_size: int = 100
+    least: int = 1
+    first: int | None = None
     max_items: int = 1000
     arguments: tuple[str, str] = ("limit", "")
     names: tuple[str, str] = ("items", "note")
@@ -274,9 +277,9 @@ class Operation:
     (a path), `values` are the API's for the names that a model sees, `join` what the items of a list are joined with.
     A path leads into an argument: `service.type`, `layers[].users[].type`.
 
-    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key,
-    `select` is a JMESPath expression for what is passed on, `empty` the text for an answer without a body, in which
-    `{argument}` is the value of one.
+    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key
+    (and whatever else is in it, if it `drops` that), `select` is a JMESPath expression for what is passed on of the
+    value or the items, `empty` the text for an answer without a body, in which `{argument}` is the value of one.
     """
 
     name: str
@@ -297,6 +300,7 @@ class Operation:
     join: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None
     unwrap: str = ""
+    drops: bool = False
     select: str = ""
     empty: str = ""
 
@@ -328,7 +332,7 @@ class Model(BaseModel):
         hints = {} if cls.__pydantic_fields_complete__ else get_type_hints(cls, include_extras=True)
         for name, info in cls.__pydantic_fields__.items():
             said = (info, *info.metadata, *getattr(hints.get(name), "__metadata__", ()))
-            if name in fields and info.default is None and not _null_allowed(said):
+            if name in fields and info.default is None and not null_allowed(said):
                 _forbid_null(fields[name])
         return schema
 
@@ -365,7 +369,8 @@ def _model_fields(schema: Any) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _null_allowed(said: Iterable[Any]) -> bool:
+def null_allowed(said: Iterable[Any]) -> bool:
+    """Whether what is said of a field, its `FieldInfo` or its markers, allows an explicit null."""
     for item in said:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
             if item.json_schema_extra.get("x-null"):

@@ -15,7 +15,8 @@ from statuspal_mcp._runtime.calls import Calls
 from statuspal_mcp._runtime.server import Entries, ToolServer, load_tool
 from statuspal_mcp._runtime.service import ANYONE, Caller, Settings
 from statuspal_mcp._runtime.tool import Contract, InvalidArguments, Operation, Tool
-from statuspal_mcp._runtime.upstream import Answer, Client
+from statuspal_mcp._runtime.upstream import Answer
+from statuspal_mcp._runtime.upstream import Client as Upstream
 from statuspal_mcp._runtime.wire import Wire
 from statuspal_mcp.service import SERVICE
 from statuspal_mcp.tools import READING, TOOLS
@@ -30,7 +31,7 @@ def contract_of(name: str) -> Contract:
     return Contract(load_tool("statuspal_mcp", TOOLS[name]), ENTRIES[name]["inputSchema"])
 
 
-class Recorder(Client):
+class Recorder(Upstream):
     """Keeps the requests that would be sent, and answers with the values that other requests need."""
 
     def __init__(self, settings: Settings, operation: Operation) -> None:

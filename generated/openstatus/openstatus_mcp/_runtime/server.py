@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import mcp.types as t
@@ -190,7 +191,7 @@ class ToolServer:
                     return passed
                 answer = passed
             else:
-                answer = await self._answer(contract, arguments, caller_of(ctx))
+                answer = await self._answer(name, contract, arguments, caller_of(ctx))
             errors = self._settings.service.errors
             result = result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
             return conforming(result, self._tools[name].get("outputSchema"))
@@ -205,12 +206,12 @@ class ToolServer:
             logger.exception("tool %s failed", name)
             return refusal(f"{name}: internal error in the server, not in your arguments; the operator finds it logged")
 
-    async def _answer(self, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
+    async def _answer(self, name: str, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
         if not issubclass(contract.tool, CustomTool):
             return await self._calls.answer(contract, arguments, caller)
         tool = contract.tool.model_validate(arguments)
         try:
-            return answer_of(await tool.run(Api(self._calls, self._operation, caller)))
+            return answer_of(await tool.run(Api(self._calls, self._operation, replace(caller, tool=name))))
         except ApiError as error:
             return error.answer
 

@@ -328,7 +328,7 @@ class Model(BaseModel):
         hints = {} if cls.__pydantic_fields_complete__ else get_type_hints(cls, include_extras=True)
         for name, info in cls.__pydantic_fields__.items():
             said = (info, *info.metadata, *getattr(hints.get(name), "__metadata__", ()))
-            if name in fields and info.default is None and not _null_allowed(said):
+            if name in fields and info.default is None and not null_allowed(said):
                 _forbid_null(fields[name])
         return schema
 
@@ -365,7 +365,8 @@ def _model_fields(schema: Any) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _null_allowed(said: Iterable[Any]) -> bool:
+def null_allowed(said: Iterable[Any]) -> bool:
+    """Whether what is said of a field, its `FieldInfo` or its markers, allows an explicit null."""
     for item in said:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
             if item.json_schema_extra.get("x-null"):

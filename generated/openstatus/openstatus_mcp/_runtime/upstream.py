@@ -212,8 +212,11 @@ class Client:
                 self._audit(operation, caller, outcome)
 
     def _audit(self, operation: Operation, caller: Caller, outcome: Answer | str) -> None:
-        known = {"tool": operation.name, "operation": operation.id or f"{operation.method} {operation.path}"}
-        known["request"] = self._settings.mask(caller.request)
+        known = {
+            "tool": caller.tool or operation.name,
+            "operation": operation.id or f"{operation.method} {operation.path}",
+            "request": self._settings.mask(caller.request),
+        }
         if isinstance(outcome, Answer):
             known["status"] = str(outcome.status)
             stated = next((outcome.headers[name] for name in _REQUEST_IDS if name in outcome.headers), "")

@@ -15,7 +15,7 @@ from .._runtime import (
 class MaintenanceServiceCreateMaintenance(Tool):
     """Announce a maintenance.
 
-    Announce planned work on a status page, with a start and an end. Each call announces another maintenance, so look for it in the list before you repeat a call that failed. For a problem that was not planned, open a status report instead.
+    Announce planned work on a status page, with a start and an end. The maintenance is stored first and subscribers are notified then, in the same call: when notifying fails, the answer is an error although the maintenance is stored. Each call announces another maintenance, so look for it in the list before you repeat a call that failed. For a problem that was not planned, open a status report instead.
     """
 
     OPERATION: ClassVar = Operation(

@@ -18,7 +18,7 @@ from ..models.status_report_service import (
 class StatusReportServiceAddStatusReportUpdate(Tool):
     """Post an update on a status report.
 
-    Add an entry to the timeline of a status report and move the report to the status of that entry. Use it to tell what is new, and with the resolved status to close the report. Each call adds another entry.
+    Add an entry to the timeline of a status report and move the report to the status of that entry. Use it to tell what is new, and with the resolved status to close the report. The entry is stored first and subscribers are notified then, in the same call: when notifying fails, the answer is an error although the entry is stored. Each call adds another entry.
     """
 
     OPERATION: ClassVar = Operation(
@@ -74,7 +74,7 @@ class StatusReportServiceAddStatusReportUpdate(Tool):
 
 
 class StatusReportServiceCreateStatusReport(Tool):
-    """Open a status report on a status page when a problem starts. Status, message and date become the first update of its timeline. Each call opens another report, so look for the report in the list before you repeat a call that failed."""
+    """Open a status report on a status page when a problem starts. Status, message and date become the first update of its timeline. The report is stored first and subscribers are notified then, in the same call: when notifying fails, the answer is an error although the report is stored. Each call opens another report, so look for the report in the list before you repeat a call that failed."""
 
     OPERATION: ClassVar = Operation(
         "status_report_service_create_status_report",
@@ -171,7 +171,7 @@ class StatusReportServiceGetStatusReport(Tool):
 class StatusReportServiceListStatusReports(Tool):
     """List status reports.
 
-    List the status reports of all pages of the workspace, optionally only those in certain states. The list leaves out the timelines: get a single report to read its updates.
+    List the status reports of all pages of the workspace, newest first, optionally only those in certain states. The list leaves out the timelines, and does not tell which page a report is on: get a single report to read its updates, and the overview of a page for the open reports of that page.
     """
 
     OPERATION: ClassVar = Operation(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import codecs
+import copy
+import importlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from http import HTTPStatus
@@ -67,6 +69,42 @@ def result_of(
         code = t.INTERNAL_ERROR if answer.status >= 500 else t.INVALID_REQUEST
         raise MCPError(code=code, message=_plain(text), data=structured)
     return _error(text, structured)
+
+
+def conforming(result: t.CallToolResult, schema: Mapping[str, Any] | None) -> t.CallToolResult:
+    """The result as a client takes it that holds structured content to the tool's output schema.
+
+    What is not as it says is left out of the structured content and told; the text still has all of it. A result that
+    cannot be made to fit is an error, because a client would refuse it and show nothing.
+    """
+    if schema is None or result.is_error:
+        return result
+    jsonschema: Any = importlib.import_module("jsonschema")
+    checker = jsonschema.Draft202012Validator(schema)
+    value = copy.deepcopy(result.structured_content or {})
+    left: list[str] = []
+    while (error := next(checker.iter_errors(value), None)) is not None:
+        path = list(error.absolute_path)
+        if not path or len(left) > _MOST_MISFITS:
+            result.structured_content = None
+            result.is_error = True
+            why = shorten(str(error.message), 200)
+            result.content.append(_text(f"This is not what the tool's output schema promises: {why}."))
+            return result
+        holder = value
+        for step in path[:-1]:
+            holder = holder[step]
+        del holder[path[-1]]
+        left.append(path_text(path))
+    if left:
+        told = ", ".join(f"`{p}`" for p in left[:_TOLD_CUTS])
+        text = f"Not as the output schema says, and so only in the text and not in the structured content: {told}."
+        result.content.append(_text(text))
+    result.structured_content = value
+    return result
+
+
+_MOST_MISFITS = 200
 
 
 def refusal(text: str) -> t.CallToolResult:

@@ -223,6 +223,10 @@ class Calls:
             found += items
             if isinstance(count_ := at(value, paging.total) if paging.total else None, int):
                 total = count_
+            if paging.style == "none":
+                more = _cut(paging, value, items, size)
+                why = "the API gives no more at once" if more and len(found) < wanted else ""
+                break
             place, more, query = _onward(paging, answer, value, items, size, place, total, len(found))
         if first is None:
             raise Refused("nothing was asked for")
@@ -341,6 +345,12 @@ def _onward(
                 going = len(items) >= size
             return following, going and bool(items), None
     return None, False, None
+
+
+def _cut(paging: Paging, value: Any, items: list[Any], size: int) -> bool:
+    """Whether a list that comes at once is not whole: the API says so, or gave just as many as it was asked for."""
+    said = at(value, paging.more) if paging.more else None
+    return said if isinstance(said, bool) else paging.limit is not None and len(items) >= size
 
 
 def _next_link(answer: Answer) -> list[str] | None:

@@ -37,6 +37,8 @@ def run(service: Service, argv: Sequence[str] | None = None) -> int:
             service, os.environ, base_url=options.base_url, insecure_http=options.allow_insecure_http
         )
         _start_logging(options.log_level, settings)
+        if options.remote_tools:
+            return _print_remote_tools(settings, options.timeout)
         tools = _select(service, options)
         keys = _keys(settings, tools, options)
         if keys is not None:
@@ -124,6 +126,11 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help=f"an origin whose pages may call this server from a browser{shared}; may be repeated",
     )
+    parser.set_defaults(remote_tools=False)
+    if service.endpoint:
+        tools.add_argument(
+            "--remote-tools", action="store_true", help="print what the remote MCP server lists now, as JSON, and end"
+        )
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--log-level", choices=levels, default="warning", help="how much to log to standard error")
     parser.add_argument("--version", action="version", version=f"{command} {service.version}")
@@ -175,6 +182,8 @@ def _start_logging(level: str, settings: Settings) -> None:
     handler.setFormatter(logging.Formatter(f"{settings.service.name}: %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(MaskingFilter(settings.mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It would write down every result, and some hold a secret that the API shows only once.
+    logging.getLogger("sse_starlette").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     # Who runs the server wants to know what was changed through it, however little else is to be logged.
     audit = logging.getLogger(f"{__package__}.audit")
     audit.handlers = [logging.StreamHandler(sys.stderr)]
@@ -224,6 +233,21 @@ def _select(service: Service, options: argparse.Namespace) -> _Selection:
     return selection
 
 
+def _print_remote_tools(settings: Settings, timeout: float) -> int:
+    import json
+
+    import anyio
+
+    from .proxy import listed
+    from .tool import Refused
+
+    try:
+        json.dump({"tools": anyio.run(listed, settings, timeout)}, sys.stdout)
+    except Refused as error:
+        raise ConfigurationError(settings.mask(str(error))) from None
+    return 0
+
+
 def _check_names(option: str, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
     known = sorted(known)
     for name in given:
@@ -270,7 +294,7 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
         tool = load_tool(service.package, tools.places[name])
         security = tool.OPERATION.security if issubclass(tool, Tool) else None
         requirements = service.requirements if security is None else security
-        if not all(requirements):
+        if not requirements or not all(requirements):
             continue  # anonymous is enough, or nothing is needed at all
         if settings.choose(requirements) is not None:
             return

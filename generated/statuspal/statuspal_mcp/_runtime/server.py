@@ -13,18 +13,20 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import CacheHint, Server, ServerRequestContext
 
-from .answers import refusal, result_of
+from .answers import conforming, refusal, result_of
 from .calls import ApiError, Calls, way_on
 from .custom import Api, CustomTool, answer_of
 from .http import caller_of
+from .proxy import Remote
 from .service import Caller, ConfigurationError, Settings
-from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, Refused, shorten, suggestion
+from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, ProxiedTool, Refused, shorten, suggestion
 from .upstream import Answer, Client
 
 logger = logging.getLogger(__name__)
@@ -118,6 +120,7 @@ class ToolServer:
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
         self._calls = Calls(settings, self._client, lambda place: load_tool(settings.service.package, place))
+        self._remote = Remote(settings, self._client, timeout)
         self._prepared = False
         self._pages = {("" if index == 0 else page[0]): page for index, page in enumerate(pages or [list(tools)])}
 
@@ -141,6 +144,7 @@ class ToolServer:
         try:
             yield
         finally:
+            await self._remote.aclose()
             await self._client.aclose()
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
@@ -181,9 +185,16 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
-            answer = await self._answer(contract, arguments, caller_of(ctx))
+            if issubclass(contract.tool, ProxiedTool):
+                passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller_of(ctx))
+                if not isinstance(passed, Answer):
+                    return passed
+                answer = passed
+            else:
+                answer = await self._answer(name, contract, arguments, caller_of(ctx))
             errors = self._settings.service.errors
-            return result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
+            result = result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
+            return conforming(result, self._tools[name].get("outputSchema"))
         except MCPError:
             raise
         except InvalidArguments as error:
@@ -195,12 +206,12 @@ class ToolServer:
             logger.exception("tool %s failed", name)
             return refusal(f"{name}: internal error in the server, not in your arguments; the operator finds it logged")
 
-    async def _answer(self, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
+    async def _answer(self, name: str, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
         if not issubclass(contract.tool, CustomTool):
             return await self._calls.answer(contract, arguments, caller)
         tool = contract.tool.model_validate(arguments)
         try:
-            return answer_of(await tool.run(Api(self._calls, self._operation, caller)))
+            return answer_of(await tool.run(Api(self._calls, self._operation, replace(caller, tool=name))))
         except ApiError as error:
             return error.answer
 

@@ -317,7 +317,8 @@ class Model(BaseModel):
     """
 
     # Built when first used: a call pays for the models of its own tool, not for those of the whole area.
-    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="ignore")
+    # What nobody declared stays: a custom tool that reads an object and writes it back must not lose parts of it.
+    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="allow")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -327,7 +328,7 @@ class Model(BaseModel):
         hints = {} if cls.__pydantic_fields_complete__ else get_type_hints(cls, include_extras=True)
         for name, info in cls.__pydantic_fields__.items():
             said = (info, *info.metadata, *getattr(hints.get(name), "__metadata__", ()))
-            if name in fields and info.default is None and not _null_allowed(said):
+            if name in fields and info.default is None and not null_allowed(said):
                 _forbid_null(fields[name])
         return schema
 
@@ -344,6 +345,17 @@ class Tool(Call):
     OPERATION: ClassVar[Operation]
 
 
+class ProxiedTool(Call):
+    """A tool of another MCP server, to which its arguments are passed on as they came.
+
+    So is what the class does not know: the schema that it was made of may be an older or a simpler one.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    REMOTE: ClassVar[str]
+
+
 def _model_fields(schema: Any) -> dict[str, Any]:
     while "fields" not in schema:
         if "schema" not in schema:
@@ -353,7 +365,8 @@ def _model_fields(schema: Any) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _null_allowed(said: Iterable[Any]) -> bool:
+def null_allowed(said: Iterable[Any]) -> bool:
+    """Whether what is said of a field, its `FieldInfo` or its markers, allows an explicit null."""
     for item in said:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
             if item.json_schema_extra.get("x-null"):
@@ -389,7 +402,9 @@ class Contract:
             for marker in info.metadata
             if isinstance(marker, MARKERS)
         )
-        self._schema_check = _schema_check(schema) if _needs_schema_check(schema) else None
+        # The schema of another server is not one that mcpgen wrote after what a class can say.
+        needed = issubclass(tool, ProxiedTool) or _needs_schema_check(schema)
+        self._schema_check = schema_check(schema) if needed else None
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as they may be sent.
@@ -621,13 +636,15 @@ def _told_apart(branches: Any) -> bool:
     return not any(one <= other for one, other in permutations(needs, 2))
 
 
-def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
-    """Compile the published schema.
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Compile a published schema; what comes of it tells all that is wrong with a value, a line each.
 
     Its regular expressions run on pydantic's linear engine, never on `re`, which a hostile value could keep busy for
     hours. What cannot be decided is not refused: the API has the last word.
     """
     jsonschema: Any = importlib.import_module("jsonschema")  # late: most tools never need it; untyped: it has no stubs
+    from referencing import Registry
+
     relevance = jsonschema.exceptions.relevance
 
     def keys_matched(instance: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, list[str]]:
@@ -684,7 +701,7 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
             "patternProperties": pattern_properties,
             "additionalProperties": additional_properties,
         },
-    )(schema)
+    )(schema, registry=Registry())  # empty: a reference that leads out of the schema is never fetched
 
     def explain(error: Any, depth: int = 0) -> str:
         if error.validator in ("oneOf", "anyOf") and depth < 3:

@@ -212,8 +212,11 @@ class Client:
                 self._audit(operation, caller, outcome)
 
     def _audit(self, operation: Operation, caller: Caller, outcome: Answer | str) -> None:
-        known = {"tool": operation.name, "operation": operation.id or f"{operation.method} {operation.path}"}
-        known["request"] = self._settings.mask(caller.request)
+        known = {
+            "tool": caller.tool or operation.name,
+            "operation": operation.id or f"{operation.method} {operation.path}",
+            "request": self._settings.mask(caller.request),
+        }
         if isinstance(outcome, Answer):
             known["status"] = str(outcome.status)
             stated = next((outcome.headers[name] for name in _REQUEST_IDS if name in outcome.headers), "")
@@ -397,7 +400,8 @@ class Client:
                 if attempts == 0:
                     raise self._broken(host, error) from None
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        window = seconds / 2 if media_type in STREAMS else math.inf
+        streams = media_type in STREAMS
+        window = seconds / 2 if streams and wire.complete is None else math.inf
         body = bytearray()
         cut = ""
         try:
@@ -407,12 +411,14 @@ class Client:
                     if len(body) > ANSWER_LIMIT:
                         cut = f"it is larger than {ANSWER_LIMIT // 2**20} MiB"
                         break
+                    if streams and wire.complete is not None and wire.complete(bytes(body)):
+                        break
             if clock.cancelled_caught:
                 cut = f"it is a stream that was still open after {window:g} seconds"
         except httpx2.TimeoutException:
             raise TimeoutError from None
         except httpx2.RequestError as error:
-            if not body or media_type not in STREAMS:
+            if not body or not streams:
                 raise self._broken(host, error) from None
             cut = "the connection broke off"
         finally:

@@ -160,7 +160,7 @@ class ListAutomations(Tool):
         "GET",
         "/status_pages/{subdomain}/automations",
         id="listAutomations",
-        fill=(("per_page", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -168,7 +168,7 @@ class ListAutomations(Tool):
             place=Query("page"),
             more="meta.total_pages",
             total="meta.total_count",
-            arguments=("per_page", "page"),
+            arguments=("limit", "page"),
         ),
         empty="Done.",
     )
@@ -182,13 +182,13 @@ class ListAutomations(Tool):
             description="Subdomain of the status page. Take it from the list of status pages, never guess it.",
         ),
     ]
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
-    ] = None
-    per_page: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
+    ] = None
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 

@@ -149,7 +149,7 @@ class ListMonitoringChecks(Tool):
         "GET",
         "/monitoring_checks",
         id="listMonitoringChecks",
-        fill=(("per_page", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -157,18 +157,18 @@ class ListMonitoringChecks(Tool):
             place=Query("page"),
             more="meta.total_pages",
             total="meta.total_count",
-            arguments=("per_page", "page"),
+            arguments=("limit", "page"),
         ),
         empty="Done.",
     )
 
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
-    ] = None
-    per_page: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
+    ] = None
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 

@@ -368,7 +368,7 @@ class ListNoticeUpdates(Tool):
         "GET",
         "/status_pages/{subdomain}/notices/{notice_id}/updates",
         id="listNoticeUpdates",
-        fill=(("per_page", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -376,7 +376,7 @@ class ListNoticeUpdates(Tool):
             place=Query("page"),
             more="meta.total_pages",
             total="meta.total_count",
-            arguments=("per_page", "page"),
+            arguments=("limit", "page"),
         ),
         empty="Done.",
     )
@@ -398,13 +398,13 @@ class ListNoticeUpdates(Tool):
             description="Subdomain of the status page. Take it from the list of status pages, never guess it.",
         ),
     ]
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
-    ] = None
-    per_page: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
+    ] = None
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 
@@ -419,7 +419,7 @@ class ListNotices(Tool):
         "GET",
         "/status_pages/{subdomain}/notices",
         id="listNotices",
-        fill=(("per_page", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -427,7 +427,7 @@ class ListNotices(Tool):
             place=Query("page"),
             more="meta.total_pages",
             total="meta.total_count",
-            arguments=("per_page", "page"),
+            arguments=("limit", "page"),
         ),
         empty="Done.",
     )
@@ -458,13 +458,13 @@ class ListNotices(Tool):
         Query("type"),
         Field(description="Only notices of this type. Without it, both."),
     ] = None
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
-    ] = None
-    per_page: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
+    ] = None
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 

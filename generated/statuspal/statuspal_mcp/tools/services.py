@@ -145,7 +145,7 @@ class ListServices(Tool):
         "GET",
         "/status_pages/{subdomain}/services",
         id="listServices",
-        fill=(("per_page", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -153,7 +153,7 @@ class ListServices(Tool):
             place=Query("page"),
             more="meta.total_pages",
             total="meta.total_count",
-            arguments=("per_page", "page"),
+            arguments=("limit", "page"),
         ),
         empty="Done.",
     )
@@ -167,13 +167,13 @@ class ListServices(Tool):
             description="Subdomain of the status page. Take it from the list of status pages, never guess it.",
         ),
     ]
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
-    ] = None
-    per_page: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
+    ] = None
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 

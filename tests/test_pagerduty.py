@@ -1,0 +1,389 @@
+"""PagerDuty: our server against PagerDuty's own, call by call, and what their README promises (PL-1 to PL-25).
+
+The seeds hold what PagerDuty's local server took and sent for each of its 64 tools, recorded twice. Here the same facts
+are given to our tools, which take them without wrappers, and what arrives at an API is compared: method, path, query
+and body. The API is the mock of the document, so that each request is also held against that. Everything is done for
+our own document and for PagerDuty's, with the same configuration.
+
+What is equal for both sides is compared as it is meant: the pairs of a query have no order, and an instant may be
+written with Z or with +00:00. Everything else that differs is an entry of `DEVIATIONS`, with its reason. One that is
+not needed any more fails too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from conftest import place
+from mcp import Client, MCPError, StdioServerParameters
+from test_cases import Request, Upstream
+
+from mcpgen import config, corrections
+from mcpgen.custom import completed
+from mcpgen.mock import Mock, Recorded
+from mcpgen.plan import json_bytes
+from mcpgen.planner import plan
+from mcpgen.render import render
+from mcpgen.spec import Spec
+
+SPECS = Path(__file__).parent.parent / "specs" / "pagerduty"
+CORPUS = Path(os.environ["MCPGEN_CORPUS"]) if "MCPGEN_CORPUS" in os.environ else None
+SEEDS = CORPUS.parent / "seeds" if CORPUS else None
+pytestmark = pytest.mark.skipif(
+    SEEDS is None or not (SEEDS / "pagerduty-wire.json").is_file(),
+    reason="MCPGEN_CORPUS is not set, or has no seeds/pagerduty-wire.json beside it: NOTHING of PagerDuty is tested",
+)
+DOCUMENTS = ["ours", "theirs"]
+
+
+@cache
+def seeds(name: str) -> dict[str, Any]:
+    assert SEEDS
+    found: dict[str, Any] = json.loads((SEEDS / f"pagerduty-{name}.json").read_text(encoding="utf-8"))["tools"]
+    return found
+
+
+NAMES = sorted(seeds("tools")) if SEEDS and SEEDS.is_dir() else []
+CALLS = ("minimal", "full")
+
+
+# --- the same facts ---------------------------------------------------------------------------------------------------
+
+WRAPPED = {
+    "add_responders": "request",
+    "add_team_member": "member_data",
+    "append_event_orchestration_router_rule": "new_rule",
+    "create_alert_grouping_setting": "create_model.alert_grouping_setting",
+    "create_incident": "create_model.incident",
+    "create_schedule": "create_model.schedule",
+    "create_schedule_override": "override_request",
+    "create_service": "service_data.service",
+    "create_status_page_post": "create_model.post",
+    "create_status_page_post_update": "create_model.post_update",
+    "create_team": "create_model.team",
+    "manage_incidents": "manage_request",
+    "start_incident_workflow": "instance_request.incident_workflow_instance",
+    "update_alert_grouping_setting": "update_model.alert_grouping_setting",
+    "update_event_orchestration_router": "router_update.orchestration_path",
+    "update_schedule": "update_model.schedule",
+    "update_service": "service_data.service",
+    "update_team": "update_model.team",
+}
+"""What stands around the arguments; `query_model` where nothing is said."""
+
+RENAMED = {
+    "list_incidents": {"status": "statuses", "teams_ids": "team_ids"},
+    "list_services": {"teams_ids": "team_ids"},
+    "list_users": {"teams_ids": "team_ids"},
+    "manage_incidents": {"assignement": "assignment"},
+    "start_incident_workflow": {"id": "instance_id"},
+}
+
+PLACEHOLDERS = {
+    "create_schedule": {"PTYPE": "daily_restriction", "PSTARTT": "09:00:00"},
+    "get_related_incidents": {"PADDITI": "incident"},
+    "list_escalation_policies": {"PINCLUD": "teams"},
+    "list_schedules": {"PINCLUD": "schedule_layers"},
+    "update_schedule": {"PTYPE": "daily_restriction", "PSTARTT": "09:00:00"},
+}
+"""Of the recording's made-up values those that the document does not know, and one that it does instead."""
+
+
+def facts(tool: str, call: str) -> dict[str, Any]:
+    """The recorded arguments as our tool takes them, without those that are not told."""
+    given = filled(tool, seeds("wire")[tool][call]["arguments"])
+    for wrapper in WRAPPED.get(tool, "query_model").split("."):
+        if wrapper in given:
+            given = {k: v for k, v in given.items() if k != wrapper} | given[wrapper]
+    for before, now in RENAMED.get(tool, {}).items():
+        if before in given:
+            given[now] = given.pop(before)
+    for deviation in deviations(tool, call):
+        for name in deviation.untold:
+            assert name in given, f"{tool}, {call}: there is no {name} to leave out: {deviation.reason}"
+            del given[name]
+    return given
+
+
+def filled(tool: str, value: Any) -> Any:
+    """A recorded value with other placeholders."""
+    if isinstance(value, dict):
+        return {k: filled(tool, v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [filled(tool, v) for v in value]
+    return PLACEHOLDERS.get(tool, {}).get(value, value) if isinstance(value, str) else value
+
+
+# --- what differs, and why --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What our tools send otherwise than was recorded, on purpose.
+
+    `edits` change the recorded request: `-?name=value` takes a pair out of the query, `+?name=value` puts one in;
+    `-path: value` takes the member at a path out of the body, wherever it has that value, `+path: value` sets one.
+    `untold` are recorded arguments that our tool does not have; `pages`: only the first of the recorded requests is
+    needed; `merged`: the recorded requests are one; `nothing`: none is sent, and the result says why.
+    """
+
+    tools: str
+    reason: str
+    edits: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    calls: tuple[str, ...] = CALLS
+    pages: bool = False
+    merged: bool = False
+    nothing: bool = False
+
+
+DEVIATIONS: list[Deviation] = []
+
+
+def deviations(tool: str, call: str) -> list[Deviation]:
+    return [d for d in DEVIATIONS if tool in d.tools.split() and call in d.calls]
+
+
+@dataclass
+class Sent:
+    """A request as it is compared."""
+
+    method: str
+    path: str
+    query: Counter[tuple[str, str]]
+    body: Any
+
+    def __str__(self) -> str:
+        pairs = " ".join(f"{k}={v}" for k, v in sorted(self.query.elements()))
+        return f"{self.method} {self.path}\n  query {pairs}\n  body {json.dumps(self.body, sort_keys=True)}"
+
+
+def wanted(tool: str, call: str) -> list[Sent]:
+    """The recorded requests, edited as the deviations say."""
+    recorded = seeds("wire")[tool][call]["requests"]
+    found = []
+    for request in recorded:
+        query = Counter((k, filled(tool, v)) for k, v in request["query"])
+        found.append(Sent(request["method"], request["path"], query, filled(tool, copy.deepcopy(request["body"]))))
+    stated = deviations(tool, call)
+    if any(d.pages for d in stated):
+        assert len(found) > 1, f"{tool}, {call}: there is one page only"
+        assert all((s.method, s.path) == ("GET", found[0].path) for s in found)
+        found = found[:1]
+    if any(d.merged for d in stated):
+        assert all((s.method, s.path) == (found[0].method, found[0].path) for s in found)
+        incidents: dict[str, dict[str, Any]] = {}
+        for one in found:
+            for incident in one.body["incidents"]:
+                incidents.setdefault(incident["id"], {}).update(incident)
+        found = [Sent(found[0].method, found[0].path, found[0].query, {"incidents": list(incidents.values())})]
+    for deviation in stated:
+        assert not (deviation.nothing and found), f"{tool}, {call}: requests were recorded"
+        for edit in deviation.edits:
+            done = [edited(sent, edit) for sent in found]
+            assert any(done), f"{tool}, {call}: nothing to do for {edit!r}: {deviation.reason}"
+    return found
+
+
+def edited(sent: Sent, edit: str) -> bool:
+    """Do one edit; tell whether there was anything to do."""
+    sign, rest = edit[0], edit[1:]
+    if rest.startswith("?"):
+        name, _, value = rest[1:].partition("=")
+        if sign == "-" and not sent.query[name, value]:
+            return False
+        sent.query[name, value] += 1 if sign == "+" else -1
+        sent.query = +sent.query
+        return True
+    path, _, text = rest.partition(": ")
+    *way, last = re.findall(r"[^.\[\]]+|\[\]", path)
+    level = [sent.body]
+    for step in way:
+        if step == "[]":
+            level = [item for outer in level if isinstance(outer, list) for item in outer]
+        else:
+            level = [outer[step] for outer in level if isinstance(outer, dict) and step in outer]
+    value, done = json.loads(text), False
+    for holder in level:
+        if not isinstance(holder, dict) or (last in holder) == (sign == "+"):
+            continue
+        if sign == "+":
+            holder[last] = copy.deepcopy(value)
+            done = True
+        elif holder[last] == value:
+            del holder[last]
+            done = True
+    return done
+
+
+def meant(value: Any) -> Any:
+    """A value in which the same instant is the same text."""
+    if isinstance(value, dict):
+        return {k: meant(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [meant(v) for v in value]
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", value):
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
+    return value
+
+
+def compared(sent: Sent) -> tuple[Any, ...]:
+    return sent.method, sent.path, Counter((k, meant(v)) for k, v in sent.query.elements()), meant(sent.body)
+
+
+# --- the conversation -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Built:
+    """A server, and the document that it was made of, with our corrections."""
+
+    folder: Path
+    spec: Spec
+    tools: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
+    """The servers of both documents."""
+    assert CORPUS
+    found = {}
+    for name, document in zip(DOCUMENTS, (SPECS / "openapi.json", CORPUS / "pagerduty-rest.json"), strict=True):
+        stated = config.load(SPECS / "mcpgen.toml")
+        loaded = corrections.load(document, stated)
+        made = plan(loaded.spec, stated, document=document.name, corrections=loaded.corrections)
+        custom = SPECS / "custom.py"
+        files = render(completed(made, stated, str(custom), custom.read_text(encoding="utf-8")))
+        tools = json.loads(files["pagerduty_mcp/tools.json"])
+        listed = tools["tools"] if isinstance(tools, dict) else tools
+        folder = place(files, tmp_path_factory.mktemp(name))
+        found[name] = Built(folder, loaded.spec, {t["name"]: t for t in listed})
+    return found
+
+
+@asynccontextmanager
+async def connected(built: Built, host: str, *arguments: str) -> AsyncIterator[Client]:
+    """A client of the server, whose API is at `host`."""
+    parameters = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "pagerduty_mcp", *arguments],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(built.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PAGERDUTY_USER_API_KEY": "u+TESTKEY",
+            "PAGERDUTY_API_HOST": host,
+        },
+    )
+    async with Client(parameters, mode="2026-07-28") as client:
+        yield client
+
+
+@dataclass
+class Record:
+    """What came of a call: the requests, without the one that asks who the current user is."""
+
+    requests: list[Recorded] = field(default_factory=list)
+    is_error: bool = False
+    text: str = ""
+    structured: Any = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def rehearsed(spec: Spec) -> None:
+    """Have the mock of a document answer as the recorded API did where a further request depends on it."""
+    user = {"id": "PXPGF42", "email": "125.greenholt.earline@graham.name", "teams": [{"id": "PTEAM"}]}
+    router = copy.deepcopy(seeds("wire")["append_event_orchestration_router_rule"]["minimal"]["requests"][1]["body"])
+    [rules] = router["orchestration_path"]["sets"]
+    rules["rules"] = [{**r, "actions": {"route_to": r["actions"]["route_to"]}} for r in rules["rules"][:-1]]
+    del router["orchestration_path"]["catch_all"]["actions"]["dynamic_route_to"]
+    for path, answer in (("/users/me", {"user": user}), ("/event_orchestrations/{id}/router", router)):
+        content = {"application/json": {"example": answer}}
+        spec.root["paths"][path]["get"]["responses"] = {"200": {"description": "", "content": content}}
+
+
+@pytest.fixture(scope="module")
+def records(servers: dict[str, Built]) -> dict[tuple[str, str, str], Record]:
+    """What came of every recorded call, by document, tool and call; and of the first request for the current user."""
+
+    async def converse(name: str) -> dict[tuple[str, str, str], Record]:
+        found = {}
+        spec = copy.copy(servers[name].spec)
+        rehearsed(spec)
+        mock = Mock(spec)
+        host = await mock.start()
+        try:
+            async with connected(servers[name], host, "--enable-write-tools") as client:
+                for tool in NAMES:
+                    for call in CALLS:
+                        before, at = len(mock.requests), datetime.now(UTC)
+                        result: Any = await client.call_tool(tool, facts(tool, call))
+                        sent = mock.requests[before:]
+                        if not any(r[0] == name for r in found):
+                            found[name, "", "context"] = Record([sent.pop(0)])
+                        text = result.content[0].text if result.content else ""
+                        found[name, tool, call] = Record(
+                            sent, bool(result.is_error), text, result.structured_content, at
+                        )
+        finally:
+            await mock.stop()
+        return found
+
+    async def both() -> dict[tuple[str, str, str], Record]:
+        return await converse("ours") | await converse("theirs")
+
+    return asyncio.run(asyncio.wait_for(both(), 120))
+
+
+# --- wire parity (PL-8, PL-19, PL-20) ---------------------------------------------------------------------------------
+
+
+def said(request: Recorded) -> Sent:
+    target = urlsplit(request.target)
+    pairs = Counter(parse_qsl(target.query, keep_blank_values=True))
+    return Sent(request.method, target.path, pairs, json.loads(request.body) if request.body else None)
+
+
+def from_now(sent: Sent, now: datetime | None) -> None:
+    """Say `since` and `until` as distances from now, which is `until` where it is not known."""
+    times = {k: datetime.fromisoformat(v) for k, v in sent.query if k in ("since", "until")}
+    now = now or times["until"]
+    for name, time in times.items():
+        del sent.query[name, next(v for k, v in sent.query if k == name)]
+        sent.query[name, f"now {round((time - now) / timedelta(minutes=1))} minutes"] = 1
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("tool", NAMES)
+def test_wire_parity(tool: str, document: str, records: dict[tuple[str, str, str], Record]) -> None:
+    """Both recorded calls of a tool send what PagerDuty's own server sent."""
+    for call in CALLS:
+        record = records[document, tool, call]
+        refused = [p for r in record.requests for p in r.problems]
+        assert not refused, f"{call}: the document does not allow the request: {refused}"
+        expected, sent = wanted(tool, call), [said(r) for r in record.requests]
+        nothing = any(d.nothing for d in deviations(tool, call))
+        assert record.is_error == nothing, f"{call}: {record.text}"
+        if (tool, call) == ("list_log_entries", "minimal"):
+            for one in sent:
+                from_now(one, record.at)
+            for one in expected:
+                from_now(one, None)
+        if [compared(s) for s in sent] != [compared(s) for s in expected]:
+            lists = ["\n".join(map(str, side)) or "nothing" for side in (sent, expected)]
+            pytest.fail(f"{call}: sent\n{lists[0]}\nwanted\n{lists[1]}", pytrace=False)
