@@ -332,32 +332,33 @@ def load(path: Path) -> Config:
 
 
 def locate(text: str, key: str) -> int:
-    """Return the line (from 1) on which a dotted key of TOML stands; 0 when it is not found."""
-    parts = (
-        key.split(".", 1)
-        if not key.startswith(("tools.", "auth.", "fix.", "context.", "tags.", "hosts."))
-        else key.split(".")
-    )
-    table: list[str] = []
+    """Return the line (from 1) on which a dotted key of TOML stands, or what holds it; 0 when neither is found."""
+    table = ""
     counts: Counter[str] = Counter()
-    best = 0
+    best, length = 0, 0
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?\s*(.+?)\s*\]\]?\s*(#.*)?$", line):
-            table = [p.strip().strip("\"'") for p in re.findall(r'"[^"]*"|\'[^\']*\'|[^.]+', header[1])]
+        if header := re.match(r"\s*\[\[?\s*([^\[\]]+?|[^=]+?)\s*\]\]?\s*(#.*)?$", line):
+            name = table = _dotted(header[1])
             if line.lstrip().startswith("[["):
-                counts[header[1]] += 1
-                table.append(str(counts[header[1]]))
-            if table == parts:
-                return number
-            if len(table) < len(parts) and table == parts[: len(table)]:
-                best = best or number
-        elif assignment := re.match(r"\s*(\"[^\"]*\"|'[^']*'|[A-Za-z0-9_.-]+)\s*=", line):
-            name = [*table, assignment[1].strip("\"'")]
-            if ".".join(name) == key or name == parts:
-                return number
-            if len(name) < len(parts) and name == parts[: len(name)]:
-                best = number
+                counts[table] += 1
+                name = table = f"{table}.{counts[table]}"
+        elif assignment := re.match(rf"\s*({_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*=", line):
+            name = f"{table}.{_dotted(assignment[1])}" if table else _dotted(assignment[1])
+        else:
+            continue
+        if name == key:
+            return number
+        if key.startswith(f"{name}.") and len(name) > length:
+            best, length = number, len(name)
     return best
+
+
+_TOML_KEY = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
+
+
+def _dotted(key: str) -> str:
+    """Return a dotted key without its quotes."""
+    return ".".join(p.strip("\"'") for p in re.findall(_TOML_KEY, key))
 
 
 class _Reader:

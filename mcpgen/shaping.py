@@ -13,11 +13,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from .binding import Draft
-from .config import Arguments, Config, Dynamic, Paging, ToolConfig
+from .config import Arguments, Config, Dynamic, Paging, PagingPolicy, ToolConfig
 from .names import argument_key
 from .problems import Problem
 from .replies import completed, page_style, reply
-from .schemas import Key, Place, Schemas, Shape
+from .schemas import Key, Place, Schemas, Shape, fits, is_number, same
 from .spec import RawOperation, Spec
 
 __all__ = ["Shaped", "Shaper"]
@@ -25,6 +25,9 @@ __all__ = ["Shaped", "Shaper"]
 _RANK = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4, "server": 5}
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_UNPATHED = re.compile(r"[.\[\]]")
+"""What a name must not have to be a step of a path such as `layers[].users[].type`."""
+_HEAD = re.compile(r"[^.\[]+")
 
 _NOTHING = ToolConfig()
 
@@ -52,6 +55,8 @@ class Shaper:
     def __init__(self, spec: Spec, config: Config, schemas: Schemas, wrong: list[Problem]) -> None:
         self._spec, self._config, self._schemas, self._wrong = spec, config, schemas, wrong
         self._used: set[tuple[str, str]] = set()
+        self._seen: set[str] = set()
+        """The keys of all arguments."""
         self._common = bool(config.paging or config.headers or config.tags) or config.arguments != Arguments()
 
     def shape(
@@ -88,7 +93,8 @@ class Shaper:
         pinned: dict[Key, dict[str, Any]] = {}
         for key, shape in reached.items():
             if shape.is_class and key not in apart and not self._in_a_circle(key):
-                found = {n: v for n, p in shape.properties.items() if n in shape.required for v in self._only_value(p)}
+                needed = {n: p for n, p in shape.properties.items() if n in shape.required and not _UNPATHED.search(n)}
+                found = {n: v for n, p in needed.items() for v in self._only_value(p)}
                 if found and len(found) < len(shape.properties):
                     pinned[key] = found
         for tool in tools:
@@ -111,6 +117,8 @@ class Shaper:
 
     def _unpathed(self, shape: Shape) -> Iterator[Place]:
         yield from shape.prefix
+        yield from (p for n, p in shape.properties.items() if _UNPATHED.search(n))
+        yield from self._schemas.aside(shape)
         if isinstance(shape.extra, Place):
             yield shape.extra
         for member in shape.members:
@@ -143,7 +151,9 @@ class Shaper:
                 for name in getattr(stated, kind):
                     if (at, name) not in self._used:
                         message = f"no tool {'of that tag ' if at != 'arguments' else ''}has an argument {name!r}"
-                        self._wrong.append(self._config.problem(f"{at}.{kind}", message))
+                        close = get_close_matches(name, self._seen, 1)
+                        hint = f"did you mean {close[0]!r}?" if close else "take it out"
+                        self._wrong.append(self._config.problem(f"{at}.{kind}.{name}", message, hint))
 
     def _tables(self) -> Iterator[tuple[str, Arguments]]:
         yield "arguments", self._config.arguments
@@ -174,14 +184,24 @@ class _One:
         self._tables = shaper.tables(tags)
         self._drafts = drafts
         self._keys = settle_arguments(drafts)
+        self._document_keys = tuple(self._keys)
+        shaper._seen.update(self._keys)
         self._gone: set[int] = set()
+        self._renamed: set[int] = set()
+        self._fixed: list[tuple[int, Any]] = []
+        self._joined: list[tuple[int, str]] = []
+        self._valued: list[tuple[int, str]] = []
+        self._limited: int | None = None
+        """Of a list in pages the hidden argument for how many."""
         self._out = Shaped([])
 
     # -- names ------------------------------
 
     def _find(self, name: str) -> int | None:
         """Return the index of the argument that `name` means: its key, its name on the wire, or that as a key."""
-        for names in (self._keys, [d.wire for d in self._drafts], [argument_key(d.wire) for d in self._drafts]):
+        wires = [d.wire for d in self._drafts]
+        left = [k if i not in self._gone else None for i, k in enumerate(self._keys)]
+        for names in (left, self._document_keys, wires, [argument_key(w) for w in wires]):
             if name in names:
                 return names.index(name)
         return None
@@ -239,7 +259,10 @@ class _One:
         for index, _, words_ in self._given("descriptions"):
             text = re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", words_)
             self._drafts[index] = described(self._drafts[index], text)
+        self._fix()
         out = self._out
+        out.values = [(self._keys[i], v) for i, v in self._valued]
+        out.join = [(self._keys[i], v) for i, v in self._joined]
         kept = [(self._keys[i], self._drafts[i]) for i in range(len(self._drafts)) if i not in self._gone]
         out.arguments = sorted(kept, key=_order)
         return out
@@ -267,7 +290,7 @@ class _One:
             if (index := self._named("join", name)) is not None:
                 if self._drafts[index].shape.type != "array":
                     self._make_list(index)
-                self._out.join.append((name, separator))
+                self._joined.append((index, separator))
 
     def _make_list(self, index: int) -> None:
         draft = self._drafts[index]
@@ -292,7 +315,7 @@ class _One:
             site = self._schemas.invent(f"{where} list", listed)
         site = site._replace(description=draft.site.description or draft.shape.description)
         self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
-        self._out.values.append((self._keys[index], repr(dict(names))))
+        self._valued.append((index, repr(dict(names))))
 
     def _require(self) -> None:
         for name in self._config.require:
@@ -313,15 +336,54 @@ class _One:
         """Fix values: the argument is gone, what it would hold is sent."""
         for index, _, value in self._given("pin"):
             self._gone.add(index)
-            self._out.fixed.append((self._drafts[index].marker_source, source(value)))
-            self._out.told.append(f"{self._drafts[index].wire} is {_shown(value)}")
-            for dynamic in _dynamics(value):
-                self._check_dynamic("pin", dynamic)
+            self._fixed.append((index, value))
+            self._check("pin", index, value)
 
-    def _check_dynamic(self, kind: str, value: Dynamic) -> None:
-        if value.kind == "context" and value.text.partition(".")[0] not in self._shaper._config.contexts:
-            hint = 'declare it: [context.me] with operation = "getCurrentUser"'
-            self._problem(kind, f"there is no context {value.text.partition('.')[0]!r}", hint)
+    def _fix(self) -> None:
+        """Say what is sent for the arguments that are gone, now that the others have their names."""
+        for index, value in self._fixed:
+            draft, value = self._drafts[index], self._settled("pin", value)
+            self._out.fixed.append((draft.marker_source, source(value)))
+            self._out.told.append(f"{draft.wire} is {_shown(value)}")
+
+    def _settled(self, kind: str, value: Any) -> Any:
+        """Return a value of the configuration whose arguments have their final keys; hold that they are there."""
+        match value:
+            case Dynamic(kind="argument"):
+                index = self._find(value.text)
+                if index is not None and index not in self._gone:
+                    return replace(value, text=self._keys[index])
+                known = ", ".join(sorted(k for i, k in enumerate(self._keys) if i not in self._gone))
+                message = f"{self._label} takes no argument {value.text!r} whose value could be sent"
+                self._problem(kind, message, f"known: {known or 'none'}")
+            case Dynamic(kind="context"):
+                name, _, rest = value.text.partition(".")
+                if name not in self._shaper._config.contexts:
+                    hint = f'declare it: [context.{name or "me"}] with operation = "…"'
+                    self._problem(kind, f"there is no context {name!r}", hint)
+                elif not rest:
+                    hint = f'write what is taken of its answer: "{name}.user.id"'
+                    self._problem(kind, f"the context {name!r} is a whole answer", hint)
+            case dict():
+                return {n: self._settled(kind, v) for n, v in value.items()}
+            case list():
+                return [self._settled(kind, v) for v in value]
+        return value
+
+    def _check(self, kind: str, index: int, value: Any) -> None:
+        """Hold that a value is one that the argument takes, as far as that can be told."""
+        shape, key = self._drafts[index].shape, self._keys[index]
+        if any(_dynamics(value)) or (value is None and shape.nullable) or not shape.type or shape.type == "union":
+            return
+        low, high = (shape.limits.get(n) for n in ("minimum", "maximum"))
+        if shape.enum is not None and not any(same(value, v) for v in shape.enum):
+            self._problem(kind, f"{_shown(value)} is no value of {key!r}", f"known: {', '.join(map(str, shape.enum))}")
+        elif not fits(value, shape.type):
+            hint = "a [[fix]] or a `schema` corrects what the document says of it"
+            self._problem(kind, f"{_shown(value)} cannot be the value of {key!r}: that is of type {shape.type}", hint)
+        elif is_number(value) and ((is_number(low) and value < low) or (is_number(high) and value > high)):
+            bound = f"at least {low}" if is_number(low) and value < low else f"at most {high}"
+            self._problem(kind, f"{_shown(value)} cannot be the value of {key!r}: that is {bound}")
 
     def _single(self) -> None:
         if not self._shaper._config.arguments.pin_single_values:
@@ -330,8 +392,7 @@ class _One:
             if index in self._gone or not draft.required or draft.shape.enum is None or len(draft.shape.enum) != 1:
                 continue
             self._gone.add(index)
-            self._out.fixed.append((draft.marker_source, repr(draft.shape.enum[0])))
-            self._out.told.append(f"{draft.wire} is {_shown(draft.shape.enum[0])}")
+            self._fixed.append((index, draft.shape.enum[0]))
 
     def _hide(self) -> None:
         defaulted = {i for i in map(self._find, self._config.defaults) if i is not None}
@@ -368,23 +429,11 @@ class _One:
             renamed[index] = new
         for index, new in renamed.items():
             if any(self._keys[i] == new and renamed.get(i, "") in ("", new) for i in left if i != index):
-                self._problem("rename", f"{self._label} has another argument {new!r}")
+                hint = "choose another, rename that one too, or hide it"
+                self._problem("rename", f"{self._label} has another argument {new!r}", hint)
+        for index, new in renamed.items():
             self._keys[index] = new
-        moved = {before[i]: self._keys[i] for i in left}
-        self._out.values = [(moved.get(k, k), v) for k, v in self._out.values]
-        self._out.join = [(moved.get(self._key_of(k, before), k), v) for k, v in self._out.join]
-        self._out.fixed = [(m, _moved(v, moved)) for m, v in self._out.fixed]
-
-    def _key_of(self, name: str, before: list[str]) -> str:
-        index = self._find_in(before, name)
-        return name if index is None else before[index]
-
-    def _find_in(self, keys: list[str], name: str) -> int | None:
-        now, self._keys = self._keys, keys
-        try:
-            return self._find(name)
-        finally:
-            self._keys = now
+        self._renamed = set(renamed)
 
     def _given_before(self, kind: str, keys: list[str]) -> list[tuple[int, str, Any]]:
         now, self._keys = self._keys, keys
@@ -395,25 +444,48 @@ class _One:
 
     def _default(self) -> None:
         for name, value in self._config.defaults.items():
-            head, _, rest = re.sub(r"\[\]", ".[]", name).partition(".")
-            index = self._named("defaults", head)
-            if index is None:
+            whole = self._find(name) is not None
+            head = _HEAD.match(name)
+            index = self._named("defaults", name if whole or not head else head[0])
+            if index is None or index == self._limited:
                 continue
-            path = self._keys[index] + name[len(head) :]
-            self._out.fill.append((path, source(value)))
-            self._out.told.append(f"{path} is {_shown(value)} unless it is given")
-            for dynamic in _dynamics(value):
-                self._check_dynamic("defaults", dynamic)
-            if rest or index in self._gone:
+            rest = "" if whole or not head else name[head.end() :]
+            if index in self._gone:
+                if rest:
+                    hint = f"write what is sent for it: pin.{head[0] if head else name} = {{ … }}"
+                    self._problem("defaults", f"{name} is in an argument that is hidden", hint)
+                self._fixed += [(index, value)] if not rest and index not in dict(self._fixed) else []
                 continue
-            draft = replace(self._drafts[index], required=False)
-            if isinstance(value, Dynamic):
-                said = f"{draft.site.description or draft.shape.description} By default {_shown(value)}.".strip()
-                draft = described(draft, said)
-            elif draft.site.key:
+            draft, path = self._drafts[index], self._keys[index] + rest
+            if rest:
+                self._within(name, draft, rest)
+            else:
+                self._check("defaults", index, value)
+                draft = replace(draft, required=False)
+            settled = self._settled("defaults", value)
+            self._out.fill.append((path, source(settled)))
+            self._out.told.append(f"{path} is {_shown(settled)} unless it is given")
+            if any(_dynamics(settled)):
+                if not rest:
+                    said = f"{draft.site.description or draft.shape.description} By default {_shown(settled)}."
+                    draft = described(draft, said.strip())
+            elif not rest and draft.site.key:
                 site = draft.site._replace(default=value)
                 draft = replace(draft, site=site, shape=self._schemas.shape(site))
             self._drafts[index] = draft
+
+    def _within(self, name: str, draft: Draft, rest: str) -> None:
+        """Hold that an argument has what a path leads to in it, as far as the document says what is in it."""
+        shape = draft.shape
+        for step in re.findall(r"[^.\[\]]+|\[\]", rest):
+            inner = shape.items if step == "[]" else shape.properties.get(step)
+            if inner is None:
+                if shape.type in ("object", "array") and (shape.properties or shape.items is not None):
+                    known = ", ".join(sorted(shape.properties)) if shape.type == "object" else "[]"
+                    message = f"the document has no {name!r} in the arguments of {self._label}"
+                    self._problem("defaults", message, f"known where {step!r} is: {known}")
+                return
+            shape = self._schemas.at(inner.key)
 
     # -- pages ------------------------------
 
@@ -450,41 +522,39 @@ class _One:
 
     def _page(self, paging: Paging) -> None:
         """Put an argument for how many items in the place of those for size and start."""
-        policy = self._shaper._config.paging
-        most = paging.max_items or (policy.max_items if policy else 1000)
-        usual = min(policy.default_items if policy else 100, most)
-        by_wire = {d.wire: i for i, d in enumerate(self._drafts)}
+        policy = self._shaper._config.paging or PagingPolicy()
+        most = paging.max_items or policy.max_items
+        by_wire = {d.wire: i for i, d in enumerate(self._drafts) if d.place in ("query", "body")}
         limit, place = by_wire.get(paging.limit), by_wire.get(paging.place)
-        size = paging.page_size or (policy.page_size if policy else 100)
-        if limit is not None:
-            top = self._drafts[limit].shape.limits.get("maximum")
-            size = min(size, int(top)) if isinstance(top, int | float) and top >= 1 else size
-            self._gone.add(limit)
-        others = {k for i, k in enumerate(self._keys) if i not in self._gone}
-        key = "limit" if "limit" not in others else "max_items"
-        default = self._config.defaults.get(paging.limit or "limit", self._config.defaults.get(key, usual))
-        words_ = f"How many items at most, from all pages together; up to {most:,}."
-        bounds: dict[str, Any] = {"minimum": 1, "maximum": most}
-        shape = Shape((), "integer", limits=bounds, description=words_, default=default)
-        site = self._schemas.invent(f"{self._label} {key} items", shape)
-        self._drafts.append(Draft("server", key, "Local()", site, False, self._schemas.shape(site)))
-        self._keys.append(key)
-        start = ""
-        marker = "None" if place is None else self._drafts[place].marker_source
-        if place is not None and place not in self._gone:
+        for index in {limit, place} & {i for i, _ in self._fixed}:
+            hint = (
+                "take the pin away; [paging] page_size says how large pages are, paging = false leaves the list alone"
+            )
+            self._problem("pin", f"the pages of {self._label} need {self._drafts[index or 0].wire!r}", hint)
+        size, least = _page_size(
+            paging.page_size or policy.page_size, self._drafts[limit].shape if limit is not None else None
+        )
+        start, first = "", None
+        markers = {"limit": "", "place": ""}
+        if place is not None:
             draft = self._drafts[place]
-            start = self._keys[place]
-            if paging.style == "page" or paging.style == "cursor" or paging.style == "offset":
-                self._drafts[place] = replace(draft, marker_source="Local()", place="server", required=False)
-        if self._config.defaults.get(key) is None and self._config.defaults.get(paging.limit or "") is None:
-            self._out.fill.append((key, repr(default)))
-        names = (policy.items, policy.note) if policy else ("items", "note")
+            markers["place"] = draft.marker_source
+            first = _first_page(paging.style, draft.shape)
+            start = self._keys[place] if place not in self._gone else ""
+            self._drafts[place] = replace(draft, marker_source="Local()", place="server", required=False)
+        if limit is not None:
+            markers["limit"] = self._drafts[limit].marker_source
+        key = self._limit(limit, most, min(policy.default_items, most))
+        if not key:  # nobody can ask for another number
+            most = self._usual(limit, min(policy.default_items, most))
+        names = (policy.items, policy.note)
         options = {
-            "limit": self._drafts[limit].marker_source if limit is not None else "",
-            "place": "" if marker == "None" else marker,
+            **markers,
             "more": repr(paging.more) if paging.more else "",
             "total": repr(paging.total) if paging.total else "",
             "page_size": str(size) if size != 100 else "",
+            "least": str(least) if least != 1 else "",
+            "first": str(first) if first is not None else "",
             "max_items": str(most) if most != 1000 else "",
             "arguments": repr((key, start)) if (key, start) != ("limit", "") else "",
             "names": repr(names) if names != ("items", "note") else "",
@@ -492,7 +562,60 @@ class _One:
         said = "".join(f", {n}={v}" for n, v in options.items() if v)
         self._out.items = paging.items
         self._out.paging = f"Paging({paging.style!r}, {paging.items!r}{said})"
-        self._out.told.append(f"pages follow each other by {paging.place or paging.style}; at most {most:,} items")
+        way = {"link": "by the header Link", "none": "in one page"}.get(paging.style, f"by {paging.place}")
+        self._out.told.append(f"the list is read {way}, {size} items at once and {most:,} in all at most")
+
+    def _limit(self, index: int | None, most: int, usual: int) -> str:
+        """Make the argument for how many items, and return its key; "" where it is hidden."""
+        if index is not None and index in self._gone:
+            self._limited = index
+            return ""
+        others = {k for i, k in enumerate(self._keys) if i not in self._gone and i != index}
+        key = "limit" if "limit" not in others else "max_items"
+        if index is not None and index in self._renamed:
+            key = self._keys[index]
+        words_ = f"How many items at most, from all pages together; up to {most:,}."
+        bounds: dict[str, Any] = {"minimum": 1, "maximum": most}
+        shape = Shape((), "integer", limits=bounds, description=words_, default=usual)
+        site = self._schemas.invent(f"{self._label} {key} items", shape)
+        made = Draft("server", key, "Local()", site, False, self._schemas.shape(site))
+        if index is None:
+            index = len(self._drafts)
+            self._drafts.append(made)
+            self._keys.append(key)
+        self._drafts[index] = made
+        self._keys[index] = key
+        if index not in map(self._find, self._config.defaults):
+            self._out.fill.append((key, repr(usual)))
+        return key
+
+    def _usual(self, index: int | None, usual: int) -> int:
+        """Return how many items are read where the argument for it is hidden."""
+        stated = [v for n, v in self._config.defaults.items() if self._find(n) == index]
+        return stated[0] if stated and isinstance(stated[0], int) else usual
+
+
+def _page_size(wanted: int, shape: Shape | None) -> tuple[int, int]:
+    """Return how many items are asked for at once: at most, and at least."""
+    if shape is None:
+        return wanted, 1
+    sizes = sorted(v for v in shape.enum or () if isinstance(v, int))
+    if sizes:
+        size = max((v for v in sizes if v <= wanted), default=sizes[0])
+        return size, size
+    low, high = (shape.limits.get(n) for n in ("minimum", "maximum"))
+    least = max(1, int(low)) if is_number(low) else 1
+    return max(min(wanted, int(high)) if is_number(high) and high >= 1 else wanted, least), least
+
+
+def _first_page(style: str, shape: Shape) -> int | None:
+    """Return where a list begins, None for where its style usually does: offset 0, page 1."""
+    usual = {"offset": 0, "page": 1}.get(style)
+    low = shape.limits.get("minimum")
+    stated = (
+        shape.default if isinstance(shape.default, int) else int(low) if is_number(low) and low in (0, 1) else usual
+    )
+    return stated if usual is not None and stated != usual else None
 
 
 def _order(argument: tuple[str, Draft]) -> tuple[int, str]:
@@ -543,11 +666,6 @@ def source(value: Any) -> str:
     return repr(value)
 
 
-def _moved(text: str, moved: Mapping[str, str]) -> str:
-    """Return the source of a value whose arguments have their final keys."""
-    return re.sub(r"\bArgument\('([^'\\]*)'\)", lambda m: f"Argument({moved.get(m[1], m[1])!r})", text)
-
-
 def _dynamics(value: Any) -> Iterator[Dynamic]:
     if isinstance(value, Dynamic):
         yield value
@@ -555,14 +673,24 @@ def _dynamics(value: Any) -> Iterator[Dynamic]:
         yield from _dynamics(inner)
 
 
+_SPOKEN = re.compile(r"([+-])([0-9]+)([smhdw])")
+_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
+
+
+def _distance(match: re.Match[str]) -> str:
+    sign, number, unit = match.groups()
+    some = f"{number} {_UNITS[unit]}{'' if number == '1' else 's'}"
+    return f"{some} {'before' if sign == '-' else 'after'} the call"
+
+
 def _shown(value: Any) -> str:
     match value:
         case Dynamic(kind="argument"):
-            return f"what {value.text} is"
+            return f"the argument {value.text}"
         case Dynamic(kind="context"):
             return f"{value.text} of the context"
         case Dynamic():
-            return "now" if not value.text else f"now {value.text}"
+            return _SPOKEN.sub(_distance, value.text) if value.text else "the time of the call"
         case str():
             return f'"{value}"'
         case dict():

@@ -828,7 +828,7 @@ CALLS = {
     **SCHEMES,
     "Field": "alias description min_length max_length pattern ge le multiple_of json_schema_extra default examples",
     "ConfigDict": "extra validate_by_name",
-    "Operation": "headers security server body body_required wrapper xml",
+    "Operation": "id reads headers security server body body_required wrapper xml",
     "XmlNode": "name kind xmlns",
     "Service": "name title version package instructions servers security requirements",
     "Upstream": "env variables",

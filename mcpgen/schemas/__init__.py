@@ -2,7 +2,20 @@
 
 from .models import ModelClass, constraints, model_classes, type_expression
 from .publish import Publisher, TooLarge, clean
-from .shapes import Contradiction, Defect, Document, Key, Place, Schemas, Shape, checkable_pattern, pattern_matches
+from .shapes import (
+    Contradiction,
+    Defect,
+    Document,
+    Key,
+    Place,
+    Schemas,
+    Shape,
+    checkable_pattern,
+    fits,
+    is_number,
+    pattern_matches,
+    same,
+)
 
 __all__ = [
     "Contradiction",
@@ -18,7 +31,10 @@ __all__ = [
     "checkable_pattern",
     "clean",
     "constraints",
+    "fits",
+    "is_number",
     "model_classes",
     "pattern_matches",
+    "same",
     "type_expression",
 ]

@@ -866,6 +866,10 @@ class Schemas:
             else:
                 yield from self.children(member)
 
+    def aside(self, shape: Shape) -> Iterator[Place]:
+        """Yield the places that only keywords lead to which Python's types do not know."""
+        yield from _places(shape.rest)
+
     def reachable(
         self, places: Iterable[Place], *, typed_only: bool = False, but: Container[Key] = ()
     ) -> dict[Key, Shape]:
@@ -883,7 +887,7 @@ class Schemas:
                 found[place.key] = shape
                 todo += self.children(shape)
                 if not typed_only:
-                    todo += _places(shape.rest)
+                    todo += self.aside(shape)
         return found
 
 

@@ -7,10 +7,11 @@ what was asked for is passed on. What an operation says of all that is in its `O
 from __future__ import annotations
 
 import copy
-import hashlib
+import hmac
 import importlib
 import json
 import re
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -67,6 +68,7 @@ class Calls:
         self._client = client
         self._load = load
         self._contexts: OrderedDict[tuple[str, bytes], Answer] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
 
     async def answer(self, contract: Contract, arguments: Mapping[str, Any], caller: Caller) -> Answer:
         """The API's answer to a tool's arguments, which `contract` has checked, reduced to what is passed on.
@@ -96,8 +98,9 @@ class Calls:
 
         What may be different the next time is not kept: a credential that is not accepted, a limit, a failure.
         """
-        # Of a caller's key only this is kept, and nothing can be made of it.
-        known = name, hashlib.sha256(json.dumps(sorted((caller.values or {}).items())).encode()).digest()
+        # Of a caller's key only this is kept, and without the secret nothing can be made of it.
+        values = json.dumps(sorted((caller.values or {}).items())).encode()
+        known = name, hmac.digest(self._secret, values, "sha256")
         if known in self._contexts:
             self._contexts.move_to_end(known)
             return self._contexts[known]

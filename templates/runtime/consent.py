@@ -45,7 +45,7 @@ async def consent(
         try:
             answer = await ctx.session.elicit_form(message, _NO_FORM, ctx.request_id)
         except NoBackChannelError:
-            raise Refused(f"{_REFUSED}; over HTTP this takes a client of protocol {_ANSWERED_AGAIN}") from None
+            raise Refused(_REFUSED) from None
     if answer.action != "accept":
         raise Refused("the user did not agree, so nothing was sent; ask them what they want instead")
     return None
