@@ -137,7 +137,9 @@ class Clients:
     def bridge(self) -> str:
         """The configuration of a client that starts mcp-remote, because it knows stdio alone."""
         args, env = ["-y", "mcp-remote", self.url], {}
-        for key, (name, value) in zip(self.plan.key_headers, self._headers.items(), strict=True):
+        keys = {key.name: key for key in self.plan.key_headers}  # two schemes may take the same header
+        for name, value in self._headers.items():
+            key = keys[name]
             # Without a blank: some clients tear an argument apart there. A variable may hold one.
             variable = key.key if key.value == "{KEY}" else "AUTH_HEADER"
             args += ["--header", f"{name}:${{{variable}}}"]

@@ -11,6 +11,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ TOKEN_URL = re.compile(
     r"(https://[A-Za-z0-9._~-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&()*+,;=%-]*)?"
 )
 """A URL to which a client's secret may be sent (RFC 6749, 3.2): https, or this machine."""
+_TRANSPORT = ("content-type", "content-length", "host", "accept-encoding", "connection", "transfer-encoding", "te")
 _HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
 
@@ -151,7 +153,6 @@ class ContextConfig:
     """An operation without arguments that is called once for the values that other calls need."""
 
     operation: str = ""
-    select: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +426,9 @@ class _Reader:
                 yield name, value
             else:
                 key = f"{at}.{name}" if at else name
-                self._wrong(key, f"unknown key `{key}`", "known here: " + ", ".join(sorted(known)))
+                close = get_close_matches(name, known, 1)
+                hint = f"did you mean `{close[0]}`?" if close else "known here: " + ", ".join(sorted(known))
+                self._wrong(key, f"unknown key `{key}`", hint)
 
     def _text(self, at: str, value: Any) -> str:
         if isinstance(value, str):
@@ -653,12 +656,15 @@ class _Reader:
         for name, content in found.items():
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
                 self._wrong(f"{at}.{name}", f"{json.dumps(name)} is no name of a header (RFC 9110 section 5.1)")
-            elif name.lower() in ("authorization", "content-type", "content-length", "host", "cookie"):
-                self._wrong(f"{at}.{name}", f"the header `{name}` is not for the configuration to set", "see [auth.…]")
+            elif name.lower() in ("authorization", "proxy-authorization", "cookie"):
+                self._wrong(f"{at}.{name}", f"the header `{name}` is a credential", "see [auth.…]")
+            elif name.lower() in _TRANSPORT:
+                self._wrong(f"{at}.{name}", f"the header `{name}` follows from the request", "take it out")
             elif isinstance(content, Dynamic) and content.kind == "context":
                 continue
             elif not isinstance(content, str) or not re.fullmatch(r"[\t -~]*", content):
-                self._wrong(f"{at}.{name}", f"`{at}.{name}` must be printable ASCII, or a value of a context")
+                hint = 'write for example "mcp" or { context = "me.user.email" }'
+                self._wrong(f"{at}.{name}", f"`{at}.{name}` must be printable ASCII, or a value of a context", hint)
         return found
 
     def _contexts(self, at: str, value: Any) -> dict[str, Any]:
@@ -667,7 +673,7 @@ class _Reader:
             return {}
         found = {}
         for name, table in value.items():
-            read = self._fields(f"{at}.{name}", table, dict.fromkeys(("operation", "select"), self._text))
+            read = self._fields(f"{at}.{name}", table, {"operation": self._text})
             if not read.get("operation"):
                 self._wrong(f"{at}.{name}", f"`{at}.{name}` names no operation", "write the operationId of a read")
             found[name] = ContextConfig(**read)
@@ -675,7 +681,11 @@ class _Reader:
 
     def _results(self, at: str, value: Any) -> Results:
         readers = {"unwrap": self._flag, "empty": self._text, "output_schemas": self._flag}
-        return Results(**self._fields(at, value, readers))
+        read = self._fields(at, value, readers)
+        if re.search(r"\{[A-Za-z0-9_-]+\}", read.get("empty", "")):
+            hint = "write it as `empty` of a tool"
+            self._wrong(f"{at}.empty", f"`{at}.empty` is for all tools, and can name no argument", hint)
+        return Results(**read)
 
     def _hosts(self, at: str, value: Any) -> dict[str, Host]:
         if not isinstance(value, dict):

@@ -466,6 +466,17 @@ class Plan:
     endpoint: Endpoint | None = None
 
     @property
+    def told_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers of every request and where their values come from, for people."""
+        asked = dict(self.contexts)
+        calls = {t.place: t.called for a in self.areas for t in a.tools}
+        found = list(self.headers)
+        for header, path in self.context_headers:
+            name, _, rest = path.partition(".")
+            found.append((header, f"{rest} in the answer to {calls[asked[name]]}, which is asked for once"))
+        return tuple(sorted(found))
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many tools there are of each effect."""
         effects = [t.annotations.effect for t in self.tools]

@@ -125,7 +125,7 @@ def inferred(spec: Spec, made: Plan) -> Inferred:
     for tool in made.operations:
         raw = by_pointer[tool.pointer]
         found = reply(spec, raw)
-        names = [a.wire for a in tool.arguments if a.place in ("query", "body")]
+        names = {a.wire: str(a.schema.get("type", "")) for a in tool.arguments if a.place in ("query", "body")}
         style = page_style(spec, raw, found, names) if tool.annotations.read_only else None
         if style is not None:
             lists[f"{style.style} ({style.place or style.limit})"].append(_label(raw))
@@ -239,7 +239,9 @@ class _Planner:
             docs=docs.entries(self._spec) if self._config.search.name else (),
             key_headers=self._access.key_headers(ways),
             http=self._config.http,
-            errors=self._config.errors,
+            errors=replace(
+                self._config.errors, hints={s: named_tools(t) for s, t in self._config.errors.hints.items()}
+            ),
             headers=tuple(
                 (name, value.replace("{version}", self._config.version))
                 for name, value in sorted(self._config.headers.items())
@@ -270,7 +272,8 @@ class _Planner:
 
     def _contexts(self, tools: list[Tool]) -> tuple[tuple[str, str], ...]:
         """Return the contexts, each with the place of the class that is called for it."""
-        by_id = {t.operation_id or f"{t.method} {t.path}": t for t in tools}
+        # Of several tools on one operation the one without a name of its own comes first.
+        by_id = {t.operation_id or f"{t.method} {t.path}": t for t in reversed(tools)}
         found = []
         for name, context in sorted(self._config.contexts.items()):
             tool = by_id.get(context.operation)
@@ -278,7 +281,11 @@ class _Planner:
                 continue  # a defect has cost it, which is said
             if not tool.annotations.read_only or any(a.required for a in tool.arguments):
                 message = f"{context.operation} is no read without required arguments, so it gives no context"
-                self._wrong.append(self._config.problem(f"context.{name}.operation", message))
+                hint = "name another, or pin those arguments under [tools]"
+                self._wrong.append(self._config.problem(f"context.{name}.operation", message, hint))
+            elif "Context" in _declared(tool.operation_source):
+                message = f"{context.operation} needs a context itself, so it gives none"
+                self._wrong.append(self._config.problem(f"context.{name}.operation", message, "take its pin away"))
             found.append((name, tool.place))
         return tuple(found)
 
@@ -292,6 +299,7 @@ class _Planner:
             texts |= {f"tools.{label}.arguments.{n}": text for n, text in stated.arguments.items()}
         for at, arguments in (("arguments", config.arguments), *((f"tags.{t}", a) for t, a in config.tags.items())):
             texts |= {f"{at}.descriptions.{n}": text for n, text in arguments.descriptions.items()}
+        texts |= {f"errors.hints.{s}": text for s, text in config.errors.hints.items()}
         for key, text in texts.items():
             for name in mentioned_tools(text):
                 yield config.problem(key, ""), name
@@ -341,6 +349,7 @@ class _Planner:
     def _leave_out(self, label: str, operation_id: str, method: str, path: str, problem: Problem) -> None:
         """Leave an operation out for a located `problem`; that is an error for one that the configuration wants."""
         wanted = (*self._config.include.operations, *self._config.custom_operations)
+        wanted += tuple(c.operation for c in self._config.contexts.values())
         if self._config.strict or label in wanted or (self._config.only_configured and label in self._config.tools):
             hint = "correct the document, or exclude the operation"
             self._wrong.append(replace(problem, message=f"{label} cannot be a tool: {problem.message}", hint=hint))
@@ -433,11 +442,22 @@ class _Planner:
             for tag in stated:
                 if tag not in tags:
                     self._unknown(f"{kind}.{tag}", tag, "tag", tags)
+        credentials = self._access.credential_headers()
         for header, value in self._config.headers.items():
-            if isinstance(value, Dynamic) and value.text.partition(".")[0] not in self._config.contexts:
-                name = value.text.partition(".")[0]
-                hint = f'declare it: [context.{name}] with operation = "…"'
-                self._wrong.append(self._config.problem(f"headers.{header}", f"there is no context {name!r}", hint))
+            name, _, rest = value.text.partition(".") if isinstance(value, Dynamic) else ("", "", "")
+            problem = hint = ""
+            if header.lower() in credentials:
+                problem = f"the header `{header}` is a credential of the document"
+                hint = f"see [auth.{_toml_key(credentials[header.lower()])}], which says what it holds"
+            elif name and name not in self._config.contexts:
+                problem, hint = f"there is no context {name!r}", f'declare it: [context.{name}] with operation = "…"'
+            elif name and not rest:
+                problem, hint = (
+                    f"the context {name!r} is a whole answer",
+                    f'write what is taken of it: "{name}.user.id"',
+                )
+            if problem:
+                self._wrong.append(self._config.problem(f"headers.{header}", problem, hint))
         for scheme in self._config.auth:
             known = set(self._access.credentials) | set(self._access.unsupported)
             if scheme not in known:
@@ -627,7 +647,7 @@ class _Planner:
             input_schema=input_schema,
             deprecated=node.get("deprecated") is True,
             internal=sketch.internal,
-            filled=tuple(self._shaped[sketch.key].told),
+            filled=(*self._shaped[sketch.key].told, *self._told_of_answer(sketch)),
             output_schema=self._output_schema(sketch),
             markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
@@ -643,11 +663,11 @@ class _Planner:
         shaped = self._shaped[sketch.key]
         policy = self._config.paging or PagingPolicy()
         paging = (shaped.items, policy.items, policy.note) if shaped.paging else None
-        chosen = sketch.config.select or isinstance(sketch.config.unwrap, str)
-        schema = None if chosen else self._answers.schema(found, self._wrapper(sketch), paging)
+        schema = None if sketch.config.select else self._answers.schema(found, self._wrapper(sketch), paging)
         if schema is None and stated:
             message = f"what {sketch.label} answers cannot be told from the document"
-            self._wrong.append(self._config.problem(f"tools.{sketch.label}.output_schema", message))
+            hint = "take output_schema out" + (", or select" if sketch.config.select else "")
+            self._wrong.append(self._config.problem(f"tools.{sketch.label}.output_schema", message, hint))
         return schema
 
     def _described(self, sketch: _Sketch, text: str) -> str:
@@ -657,7 +677,8 @@ class _Planner:
         if not sketch.annotations.read_only:
             templates.append(describe.writes)
         for template in filter(None, templates):
-            text = template.replace("{text}", text)
+            room = DESCRIPTION_LIMIT - len(template) + len("{text}")
+            text = template.replace("{text}", clean(text, max(room, 200)))
         return clean(named_tools(text), DESCRIPTION_LIMIT) if any(templates) else text
 
     def _input_schema(self, name: str, drafts: list[tuple[str, Draft]]) -> dict[str, Any]:
@@ -783,37 +804,65 @@ class _Planner:
     def _wrapper(self, sketch: _Sketch) -> str:
         """Return the property that the answer is opened at, "" for an answer that is passed on as it is."""
         wanted = self._config.results.unwrap if sketch.config.unwrap is None else sketch.config.unwrap
-        if wanted is not True or self._shaped[sketch.key].paging:
+        if not wanted or self._shaped[sketch.key].paging:
             return ""
-        return reply(self._spec, sketch.raw).wrapper
+        return wanted if isinstance(wanted, str) else reply(self._spec, sketch.raw).wrapper
 
     def _passed_on(self, sketch: _Sketch) -> Iterator[str]:
         """Yield what is said of the answer in an `Operation(…)`."""
         config, results = sketch.config, self._config.results
         if sketch.internal and sketch.label not in self._config.tools:
             return
-        select = config.select
-        if isinstance(config.unwrap, str):
-            select = json.dumps(config.unwrap) + (f".{select}" if select else "")
-        elif wrapper := self._wrapper(sketch):
+        if config.unwrap:
+            self._check_unwrap(sketch, config.unwrap)
+        if wrapper := self._wrapper(sketch):
             yield f"unwrap={wrapper!r}"
-        elif config.unwrap:
-            message = f"the answer of {sketch.label} is no object with one property"
-            hint = 'name the property: unwrap = "…"'
-            self._wrong.append(self._config.problem(f"tools.{sketch.label}.unwrap", message, hint))
-        if select:
+            if wrapper == config.unwrap:
+                yield "drops=True"
+        if config.select:
             try:
-                jmespath.compile(select)
-            except jmespath.exceptions.ParseError as error:
+                jmespath.compile(config.select)
+            except jmespath.exceptions.JMESPathError as error:
                 message = f"`select` is no JMESPath expression: {str(error).splitlines()[0]}"
-                self._wrong.append(self._config.problem(f"tools.{sketch.label}.select", message))
-            yield f"select={select!r}"
+                hint = 'write for example "[].{id: id, name: name}", see jmespath.org'
+                self._wrong.append(self._config.problem(f"tools.{sketch.label}.select", message, hint))
+            yield f"select={config.select!r}"
         if empty := config.empty or results.empty:
             known = {k for k, _ in self._arguments[sketch.key]}
             for name in re.findall(r"\{([A-Za-z0-9_-]+)\}", config.empty):
                 if name not in known:
                     self._unknown(f"tools.{sketch.label}.empty", name, f"argument of {sketch.label}", known)
             yield f"empty={empty!r}"
+
+    def _told_of_answer(self, sketch: _Sketch) -> Iterator[str]:
+        """Yield what is done with the answer, in words for the reviewer."""
+        config = sketch.config
+        if sketch.internal and sketch.label not in self._config.tools:
+            return
+        if wrapper := self._wrapper(sketch):
+            yield f"of the answer {wrapper} is passed on" + ("" if config.unwrap == wrapper else ", if it has no more")
+        if config.select:
+            yield (
+                f"of {'the items' if self._shaped[sketch.key].paging else 'that' if wrapper else 'the answer'} "
+                f"this is passed on: {config.select}"
+            )
+        if config.empty:
+            yield f'an answer without a body is told as "{config.empty}"'
+
+    def _check_unwrap(self, sketch: _Sketch, wanted: str | bool) -> None:
+        """Hold that an answer has what it is to be opened at, as far as the document says what it has."""
+        at, found = f"tools.{sketch.label}.unwrap", reply(self._spec, sketch.raw)
+        known = ", ".join(found.properties or ()) or "none"
+        if wanted is True and not found.wrapper and not self._shaped[sketch.key].paging:
+            message = f"the answer of {sketch.label} is no object with one property"
+            hint = f'name the one that is passed on: unwrap = "…"; known: {known}'
+            self._wrong.append(self._config.problem(at, message, hint))
+        elif isinstance(wanted, str) and self._shaped[sketch.key].paging:
+            message = f"{sketch.label} is read page by page, and passes on the items alone"
+            hint = f'write paging = {{ items = "{wanted}" }}, or paging = false'
+            self._wrong.append(self._config.problem(at, message, hint))
+        elif isinstance(wanted, str) and found.properties is not None and wanted not in found.properties:
+            self._unknown(at, wanted, f"property in the answer of {sketch.label}", set(found.properties))
 
     def _areas(self, tools: list[Tool]) -> tuple[tuple[Area, ...], tuple[Models, ...]]:
         """Group the tools and the classes they use: a class that two areas use is shared."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,13 +97,7 @@ def _properties(spec: Spec, pointer: str, depth: int = 0) -> Iterator[tuple[str,
 
 def _types(node: Mapping[str, Any]) -> set[str]:
     stated = node.get("type")
-    return (
-        {stated}
-        if isinstance(stated, str)
-        else {t for t in stated if t != "null"}
-        if isinstance(stated, list)
-        else set()
-    )
+    return {t for t in (stated if isinstance(stated, list) else [stated]) if isinstance(t, str) and t != "null"}
 
 
 def _is_array(node: Mapping[str, Any]) -> bool:
@@ -118,18 +113,18 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def page_style(spec: Spec, raw: RawOperation, found: Reply, parameters: list[str]) -> Paging | None:
+def page_style(spec: Spec, raw: RawOperation, found: Reply, parameters: Mapping[str, str]) -> Paging | None:
     """Return how the pages of a list follow each other, None for what is no list that comes in pages.
 
-    `parameters` are the wire names of what may say size and place: those of the query, and the properties of a body.
+    `parameters` are the wire names of what may say size and place, with their types: those of the query, and the
+    properties of a body.
     """
     items = _items(found, raw)
     if items is None:
         return None
-    plain = {_plain(name): name for name in sorted(parameters, reverse=True)}
-    limit = next((plain[n] for n in _LIMITS if n in plain), "")
+    limit = _named(_LIMITS, parameters)
     for style, names in _PLACES.items():
-        place = next((plain[n] for n in names if n in plain), "")
+        place = _named(names, parameters, text=style == "cursor")
         more = _told(spec, found, _MORE[style])
         total = _told(spec, found, _TOTALS)
         if place and (style != "cursor" or more) and (limit or more or total):
@@ -137,6 +132,13 @@ def page_style(spec: Spec, raw: RawOperation, found: Reply, parameters: list[str
     if limit and _links(spec, raw):
         return Paging(style="link", limit=limit, items=items)
     return None
+
+
+def _named(names: tuple[str, ...], parameters: Mapping[str, str], *, text: bool = False) -> str:
+    """Return the parameter that has one of `names` and is a number, or a `text` if that may be."""
+    types = ("string", "integer", "") if text else ("integer", "number", "")
+    plain = {_plain(n): n for n in sorted(parameters, reverse=True) if parameters[n] in types}
+    return next((plain[n] for n in names if n in plain), "")
 
 
 def _items(found: Reply, raw: RawOperation) -> str | None:
@@ -156,7 +158,8 @@ def _told(spec: Spec, found: Reply, names: tuple[str, ...]) -> str:
     holders: list[tuple[str, Mapping[str, tuple[Mapping[str, Any], str]]]] = [("", properties)]
     for name, (_, pointer) in properties.items():
         if _plain(name) in _HOLDERS:
-            holders.append((f"{name}.", dict(_properties(spec, pointer))))
+            with suppress(Unresolved):
+                holders.append((f"{name}.", dict(_properties(spec, pointer))))
     for prefix, inner in holders:
         plain = {
             _plain(n): n
@@ -183,12 +186,11 @@ def _links(spec: Spec, raw: RawOperation) -> bool:
     return False
 
 
-def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, parameters: list[str]) -> Paging:
+def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, parameters: Mapping[str, str]) -> Paging:
     """Return what the configuration says of pages, completed by what is inferred."""
-    plain = {_plain(name): name for name in sorted(parameters, reverse=True)}
     inferred = page_style(spec, raw, found, parameters) or Paging(
         style="none",
-        limit=next((plain[n] for n in _LIMITS if n in plain), ""),
+        limit=_named(_LIMITS, parameters),
         items=_items(found, raw) or "",
         more=_told(spec, found, _MORE["offset"]),
         total=_told(spec, found, _TOTALS),
@@ -196,7 +198,7 @@ def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, param
     if stated.style not in ("", inferred.style):
         inferred = Paging(
             limit=inferred.limit,
-            place=next((plain[n] for n in _PLACES.get(stated.style, ()) if n in plain), ""),
+            place=_named(_PLACES.get(stated.style, ()), parameters, text=stated.style == "cursor"),
             items=inferred.items,
             more=_told(spec, found, _MORE.get(stated.style, ())),
             total=_told(spec, found, _TOTALS),
@@ -235,7 +237,9 @@ class Answers:
                 schema: dict[str, Any] = {"type": "object", "properties": listed, "required": [name, note]}
             else:
                 known = found.properties or {}
-                schema = self._loose(known[unwrap][1] if unwrap in known else found.pointer)
+                if unwrap and unwrap not in known:
+                    return None
+                schema = self._loose(known[unwrap][1] if unwrap else found.pointer)
                 if schema.get("type") != "object":
                     schema = {"type": "object", "properties": {"result": schema}}
         except (Defect, TooLarge, Unresolved, KeyError):

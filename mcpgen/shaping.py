@@ -17,12 +17,12 @@ from .config import Arguments, Config, Dynamic, Paging, PagingPolicy, ToolConfig
 from .names import argument_key
 from .problems import Problem
 from .replies import completed, page_style, reply
-from .schemas import Key, Place, Schemas, Shape, fits, is_number, same
-from .spec import RawOperation, Spec
+from .schemas import Defect, Key, Place, Schemas, Shape, fits, is_number, same
+from .spec import RawOperation, Spec, escape
 
 __all__ = ["Shaped", "Shaper"]
 
-_RANK = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4, "server": 5}
+_RANK = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4, "paging": 5}
 
 _KEY = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _UNPATHED = re.compile(r"[.\[\]]")
@@ -229,8 +229,9 @@ class _One:
             if index is not None and index not in seen:
                 seen.add(index)
                 yield index, name, own[name] if isinstance(own, Mapping) else True
-        if kind in ("hide", "pin"):  # what the tool's own table offers, no general word takes away
-            seen |= {i for n in (*self._config.only, *self._config.defaults) if (i := self._find(n)) is not None}
+        if kind in ("hide", "pin"):  # the tool's own table has the last word
+            said = (*self._config.only, *self._config.defaults, *(self._config.hide if kind == "pin" else ()))
+            seen |= {i for n in said if (i := self._find(n)) is not None}
         for at, table in self._tables:
             stated = getattr(table, kind)
             for name in stated:
@@ -244,8 +245,7 @@ class _One:
     # -- steps ------------------------------
 
     def shaped(self) -> Shaped:
-        sent = {n.lower() for n in self._shaper._config.headers}
-        self._gone |= {i for i, d in enumerate(self._drafts) if d.place == "header" and d.wire.lower() in sent}
+        self._gone |= {i for i, d in enumerate(self._drafts) if self._sent_anyway(d)}
         paging = self._paging()
         self._override()
         self._require()
@@ -267,18 +267,18 @@ class _One:
         out.arguments = sorted(kept, key=_order)
         return out
 
+    def _sent_anyway(self, draft: Draft) -> bool:
+        """Tell whether an argument is a header that every request has."""
+        return draft.place == "header" and draft.wire.lower() in map(str.lower, self._shaper._config.headers)
+
     def _override(self) -> None:
         """Give arguments the schemas that the configuration says: narrower, of other names, or as lists."""
         for name, stated in self._config.schema.items():
             if (index := self._named("schema", name)) is not None:
-                draft = self._drafts[index]
-                where = f"{self._label} {self._keys[index]} schema"
-                root = self._shaper._spec.root.setdefault("x-mcpgen", {})
-                root[where] = stated
-                own = self._schemas.place("#/x-mcpgen/" + where.replace("~", "~0").replace("/", "~1"))
-                key = own.key if "type" in stated or not draft.site.key else draft.site.key + own.key
-                site = Place(key, own.description or draft.site.description, draft.site.default)
-                self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
+                try:
+                    self._drafts[index] = self._with_schema(index, stated)
+                except Defect as defect:
+                    self._problem(f"schema.{name}", f"the schema of {name!r} cannot be used: {defect.reason}")
         for name, names in self._config.values.items():
             if (index := self._named("values", name)) is not None:
                 self._rename_values(index, names)
@@ -291,6 +291,18 @@ class _One:
                 if self._drafts[index].shape.type != "array":
                     self._make_list(index)
                 self._joined.append((index, separator))
+
+    def _with_schema(self, index: int, stated: Mapping[str, Any]) -> Draft:
+        """Return an argument with a schema in place of the document's, or on top of that if it names no type."""
+        draft = self._drafts[index]
+        where = f"{self._label} {self._keys[index]} schema"
+        self._shaper._spec.root.setdefault("x-mcpgen", {})[where] = stated
+        own = self._schemas.place(f"#/x-mcpgen/{escape(where)}")
+        key = own.key if "type" in stated or not draft.site.key else draft.site.key + own.key
+        site = Place(key, own.description or draft.site.description, draft.site.default)
+        if self._schemas.endless(site):
+            raise Defect(site.key[0], "a value of it must hold another of its kind, without end")
+        return replace(draft, site=site, shape=self._schemas.shape(site))
 
     def _make_list(self, index: int) -> None:
         draft = self._drafts[index]
@@ -341,6 +353,9 @@ class _One:
 
     def _fix(self) -> None:
         """Say what is sent for the arguments that are gone, now that the others have their names."""
+        hidden = self._gone - {i for i, _ in self._fixed} - {self._limited}
+        if names := sorted(self._drafts[i].wire for i in hidden if not self._sent_anyway(self._drafts[i])):
+            self._out.told.append(f"not offered, and not sent: {', '.join(names)}")
         for index, value in self._fixed:
             draft, value = self._drafts[index], self._settled("pin", value)
             self._out.fixed.append((draft.marker_source, source(value)))
@@ -496,7 +511,7 @@ class _One:
             return None
         spec, raw = self._shaper._spec, self._raw
         found = reply(spec, raw)
-        names = [d.wire for d in self._drafts if d.place in ("query", "body")]
+        names = {d.wire: d.shape.type for d in self._drafts if d.place in ("query", "body")}
         if isinstance(stated, Paging):
             paging = completed(stated, spec, raw, found, names)
         else:
@@ -541,7 +556,7 @@ class _One:
             markers["place"] = draft.marker_source
             first = _first_page(paging.style, draft.shape)
             start = self._keys[place] if place not in self._gone else ""
-            self._drafts[place] = replace(draft, marker_source="Local()", place="server", required=False)
+            self._drafts[place] = replace(draft, marker_source="Local()", place="paging", required=False)
         if limit is not None:
             markers["limit"] = self._drafts[limit].marker_source
         key = self._limit(limit, most, min(policy.default_items, most))
@@ -563,7 +578,7 @@ class _One:
         self._out.items = paging.items
         self._out.paging = f"Paging({paging.style!r}, {paging.items!r}{said})"
         way = {"link": "by the header Link", "none": "in one page"}.get(paging.style, f"by {paging.place}")
-        self._out.told.append(f"the list is read {way}, {size} items at once and {most:,} in all at most")
+        self._out.told.append(f"the list is read {way}, up to {size:,} items at once and {most:,} in all")
 
     def _limit(self, index: int | None, most: int, usual: int) -> str:
         """Make the argument for how many items, and return its key; "" where it is hidden."""
@@ -575,10 +590,11 @@ class _One:
         if index is not None and index in self._renamed:
             key = self._keys[index]
         words_ = f"How many items at most, from all pages together; up to {most:,}."
+        wire = None if index is None else self._drafts[index].wire
         bounds: dict[str, Any] = {"minimum": 1, "maximum": most}
         shape = Shape((), "integer", limits=bounds, description=words_, default=usual)
         site = self._schemas.invent(f"{self._label} {key} items", shape)
-        made = Draft("server", key, "Local()", site, False, self._schemas.shape(site))
+        made = Draft("paging", key if wire is None else wire, "Local()", site, False, self._schemas.shape(site))
         if index is None:
             index = len(self._drafts)
             self._drafts.append(made)

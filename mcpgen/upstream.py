@@ -416,6 +416,10 @@ class Access:
         other = place != "header" or http.header.lower() not in ("", usual.lower())
         self._keys[name] = KeyHeader(http.header or usual, http.value or ("{KEY}" if other else template))
 
+    def credential_headers(self) -> dict[str, str]:
+        """Return the headers that credentials go into, in lower case, with the security schemes."""
+        return {header: name for name, (place, header) in self._placements.items() if place == "header"}
+
     def placements(self, requirements: Requirements) -> set[tuple[str, str]]:
         """Return where credentials go (place, lower-case name): parameters there are no arguments."""
         return {self._placements[n] for alternative in requirements for n in alternative if n in self._placements}

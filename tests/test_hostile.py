@@ -1299,14 +1299,14 @@ def tools(folder, package):
             if {key for key, _ in contract.bindings} != set(schema["properties"]):
                 yield f"tool {name}: its arguments are not those of tools.json"
             if name in examples:
-                sent = wire.build(contract.operation, contract.bindings, contract.check(examples[name]))
+                sent = wire.build(contract.tool.OPERATION, contract.bindings, contract.check(examples[name]))
                 head = [sent.path, *sent.query, *sent.cookies, *(n for n, _ in sent.headers)]
                 head += [value.decode("latin-1") for _, value in sent.headers]
-                for problem in body_problems(contract.operation, contract.bindings, sent):
+                for problem in body_problems(contract.tool.OPERATION, contract.bindings, sent):
                     yield f"tool {name}: {problem}"[:400]
                 if any(c in text for text in head for c in "\r\n\0"):
                     yield f"tool {name}: a line break or NUL in the head of the request: {head!r}"[:300]
-                if "%7B" in sent.path or "{" in contract.operation.path.partition("?")[2]:
+                if "%7B" in sent.path or "{" in contract.tool.OPERATION.path.partition("?")[2]:
                     yield f"tool {name}: a variable of the path is not filled: {sent.target[:80]!r}"
                 if not sent.target.startswith("/") or not sent.target.isascii() or " " in sent.target:
                     yield f"tool {name}: the target {sent.target[:80]!r}"

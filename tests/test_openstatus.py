@@ -107,7 +107,11 @@ class Fault(Exception):
 
 
 class Openstatus:
-    """An openstatus with one workspace; `faults` are what a method answers instead, `unsent` what notifying ends in."""
+    """An openstatus with one workspace.
+
+    `faults` are what methods answer instead, `late` what comes of a call when it has stored; without `timelines` the
+    answer to a write has none, in a `crowded` one somebody else adds an update at the same time.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -116,8 +120,8 @@ class Openstatus:
     def reset(self) -> None:
         self.requests: list[Request] = []
         self.faults: dict[str, Fault] = {}
-        self.unsent: Fault | None = None
-        self.timelines = True
+        self.late: Fault | None = None
+        self.timelines, self.crowded = True, False
         self.pages = [self._page(1, "Acme", "acme"), self._page(2, "Acme Tools", "acme-tools")]
         self.reports: list[dict[str, Any]] = []
         self.maintenances: list[dict[str, Any]] = []
@@ -166,11 +170,12 @@ class Openstatus:
         number = 1 + max((int(u["id"]) for r in self.reports for u in r["updates"]), default=0)
         kept = {k: body[k] for k in ("status", "message")}
         update = {"id": str(number), "date": stored(body["date"]), **kept}
-        report["updates"].append(update)
+        other = {**update, "id": str(number + 1), "message": "Somebody else's."}
+        report["updates"] += [update, other] if self.crowded else [update]
         report["updates"].sort(key=lambda u: u["date"], reverse=True)
         report["status"] = body["status"]
-        if body.get("notify") and self.unsent:
-            raise self.unsent
+        if self.late:
+            raise self.late
         return {"statusReport": self._shown(report, self.timelines)}
 
     def ListStatusPages(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +186,7 @@ class Openstatus:
         if page is None:
             raise Fault(404, "not_found", f"status_page {body['id']} not found")
         there = [self._shown(r) for r in reversed(self.reports) if str(r["page"]) == body["id"]]
-        return {"statusPage": page, "statusReports": [r for r in there if not r["status"].endswith("RESOLVED")]}
+        return {"statusPage": page, "statusReports": there}
 
     def ListStatusReports(self, body: dict[str, Any]) -> dict[str, Any]:
         wanted = body.get("statuses", [])
@@ -222,8 +227,8 @@ class Openstatus:
             "to": stored(body["to"]),
         }
         self.maintenances.append(found)
-        if body.get("notify") and self.unsent:
-            raise self.unsent
+        if self.late:
+            raise self.late
         return {"maintenance": found}
 
 
@@ -547,6 +552,10 @@ def test_all_pages_are_listed(ask: Callable[..., Any], api: Openstatus) -> None:
         {"limit": 100, "offset": 100},
         {"limit": 100, "offset": 200},
     ]
+    api.reset()
+    api.pages = [api._page(n, f"Page {n}", f"page-{n}") for n in range(1, 101)]
+    assert len(right(ask("list_status_pages"))["items"]) == 100
+    assert len(api.requests) == 1
     api.pages = []
     assert right(ask("list_status_pages")) == {"items": []}
     api.pages = [api._page(n, "x", "x") for n in range(1, 1002)]
@@ -587,6 +596,7 @@ def test_reports_of_a_page(ask: Callable[..., Any], api: Openstatus) -> None:
     assert found["pagination"] == {"page": 1, "perPage": 50, "totalSize": 1, "totalPages": 1}
     assert "s3cret" not in json.dumps(found)
     assert [(r.method, r.body) for r in api.requests] == [("GetStatusPageOverview", {"id": "2"})]
+    assert [r["id"] for r in right(ask("list_status_reports", pageId=1))["items"]] == [7]
     second = right(ask("list_status_reports", pageId=2, page=2, perPage=1))
     assert (second["items"], second["pagination"]["totalPages"]) == ([], 1)
     unknown = ask("list_status_reports", pageId=9)
@@ -762,7 +772,7 @@ def test_os15_what_is_stored_stays_when_notifying_fails(talk: Talk, api: Opensta
         for name, rest in LEFT.items():
             for status in (500, 503):
                 api.reset()
-                api.unsent = Fault(status, "internal", "the mail service is away")
+                api.late = Fault(status, "internal", "the mail service is away")
                 found = right(await client.call_tool(name, {**GIVEN[name], "notify": True}))
                 assert found == {**rest, "notified": False}
                 assert len(api.called(MUTATION[name])) == 1
@@ -775,7 +785,7 @@ def test_os15_now_is_told_from_earlier(ask: Callable[..., Any], api: Openstatus)
     """Without a date of its own a report is found all the same, beside one that says nearly that."""
     given = {k: v for k, v in GIVEN["create_status_report"].items() if k != "date"}
     older = right(ask("create_status_report", {**GIVEN["create_status_report"], "notify": True}))
-    api.unsent = BROKEN
+    api.late = BROKEN
     newer = right(ask("create_status_report", {**given, "notify": True}))
     assert (older["statusReport"]["id"], newer["statusReport"]["id"], newer["notified"]) == (9, 10, False)
     assert [r["id"] for r in api.reports].count("10") == 1
@@ -785,8 +795,12 @@ def test_os15_now_is_told_from_earlier(ask: Callable[..., Any], api: Openstatus)
 def test_os15_only_what_is_stored_counts(ask: Callable[..., Any], api: Openstatus, name: str) -> None:
     def told(fault: Fault, notify: bool, stays: bool) -> tuple[str, list[str]]:
         api.reset()
+        for nearly in ({"message": "Something else."}, {"date": "2026-11-20T08:50:02Z", "to": "2026-12-05T05:00:00Z"}):
+            known = entries()[name]["inputSchema"]["properties"]
+            right(ask(name, **{k: v for k, v in nearly.items() if k in known}))
+        api.requests.clear()
         if stays:
-            api.unsent = fault
+            api.late = fault
         else:
             api.faults[MUTATION[name]] = fault
         if fault is lost:
@@ -803,7 +817,7 @@ def test_os15_only_what_is_stored_counts(ask: Callable[..., Any], api: Openstatu
     for fault, notify, stays in (
         (BROKEN, True, False),
         (lost, True, True),
-        (BROKEN, False, False),
+        (BROKEN, False, True),
         (Fault(502, "unavailable", "no answer from behind"), True, True),
         (Fault(504, "deadline_exceeded", "no answer in time"), True, True),
         (Fault(400, "invalid_argument", "no such component"), True, False),
@@ -886,6 +900,9 @@ def test_the_id_of_an_update_in_an_answer_without_a_timeline(ask: Callable[..., 
     assert [r.method for r in api.requests] == ["CreateStatusReport", "GetStatusReport"]
     api.faults["GetStatusReport"] = BROKEN
     assert right(ask("resolve_status_report")) == {"statusReportUpdateId": None, "notified": False}
+    api.reset()
+    api.crowded = True
+    assert right(ask("resolve_status_report"))["statusReportUpdateId"] == 801
 
 
 def test_updates_of_a_report(ask: Callable[..., Any], api: Openstatus) -> None:

@@ -1,7 +1,7 @@
 """Documents that describe an MCP endpoint, and the proxies that are made of them.
 
-The proxy runs for real: `mcp.Client` over stdio or HTTP on one side; on the other a stand-in for the remote server, made
-with the SDK, that speaks one era alone and keeps every request as it came. Tests of the checklist have its ids.
+The proxy runs for real: `mcp.Client` over stdio or HTTP on one side; on the other a stand-in for the remote server,
+made with the SDK, that speaks one era alone and keeps every request as it came. Tests of the checklist have its ids.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def loaded(tmp_path: Path, stated: dict[str, Any]) -> spec.Spec:
 def test_pr_1_the_document_loads() -> None:
     """Nothing in it is a problem, and its references lead somewhere."""
     read = spec.load(SPECS / "pagerduty-mcp" / "openapi.json")
-    assert (read.version, list(read.operations())[0].path, read.problems) == ("3.0.2", "/mcp", [])
+    assert (read.version, next(iter(read.operations())).path, read.problems) == ("3.0.2", "/mcp", [])
     for status in ("401", "403", "429"):
         at = f"#/paths/~1mcp/post/responses/{status}/content/application~1json/schema"
         node, place_ = read.deref(read.resolve(at), at)
@@ -940,8 +940,10 @@ def test_a_result_in_events_is_not_waited_on(proxy: Path) -> None:
         part = await receive()
         if json.loads(part["body"] or b"{}").get("method") != "tools/call":
 
-            async def again(parts: Any = iter([part])) -> Any:
-                return next(parts, None) or await receive()
+            parts = [part]
+
+            async def again() -> Any:
+                return parts.pop() if parts else await receive()
 
             await inner(scope, again, send)
             return

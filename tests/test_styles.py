@@ -150,7 +150,7 @@ class Server:
         module, class_ = self.tools[name].split(":")
         declared = getattr(importlib.import_module(f"{self.package}.tools.{module}"), class_)
         contract = self.tool.Contract(declared, self.entries[name]["inputSchema"])
-        return self.wire.build(contract.operation, contract.bindings, contract.check({"color": value}))
+        return self.wire.build(contract.tool.OPERATION, contract.bindings, contract.check({"color": value}))
 
 
 @pytest.fixture(scope="module")

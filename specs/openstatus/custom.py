@@ -654,7 +654,7 @@ async def stored(
             found = None
         if found is None:
             raise
-        return found, False
+        return found, True
 
 
 async def add_update(

@@ -129,14 +129,15 @@ class ManageIncidents(CustomTool):
     async def run(self, api: Api) -> Any:
         if (self.status, self.urgency, self.assignment, self.escalation_level) == (None, None, None, None):
             raise Refused("nothing to change: say a `status`, an `urgency`, an `assignment` or an `escalation_level`")
-        assigned = UpdateIncidentsIncidentsItemAssignmentsItem(assignee=self.assignment)
+        assignee = UserReference(id=self.assignment.id) if self.assignment else None
+        assigned = UpdateIncidentsIncidentsItemAssignmentsItem(assignee=assignee)
         incidents = [
             UpdateIncidentsIncidentsItem(
                 id=incident_id,
                 type="incident_reference",
                 status=self.status,
                 urgency=self.urgency,
-                assignments=[assigned] if self.assignment else None,
+                assignments=[assigned] if assignee else None,
                 escalation_level=self.escalation_level,
             )
             for incident_id in self.incident_ids

@@ -60,6 +60,8 @@ class Pages:
         self._paging = paging
         self._wanted = min(int(given.get(count, paging.max_items)), paging.max_items)
         self._begun = _begun(paging, start, given.get(start)) if start else None
+        if self._begun == _first(paging):
+            self._begun = None
         self._total: int | None = None
         self._read: list[Any] = []
         self._size = 0

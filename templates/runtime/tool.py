@@ -324,6 +324,20 @@ class Model(BaseModel):
     # What nobody declared stays: a custom tool that reads an object and writes it back must not lose parts of it.
     model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="allow")
 
+    def __init__(self, /, **given: Any) -> None:
+        """Takes fields by their names in Python; None is left out, except where the document allows null."""
+        cls = type(self)
+        if not cls.__pydantic_fields_complete__:
+            cls.model_rebuild()
+        said = {}
+        for name, value in given.items():
+            info = cls.model_fields.get(name)
+            if value is not None or info is None or _null_allowed((info, *info.metadata)):
+                said[(info and info.alias) or name] = value
+        super().__init__(**said)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic validates without a call of it
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
@@ -332,7 +346,7 @@ class Model(BaseModel):
         hints = {} if cls.__pydantic_fields_complete__ else get_type_hints(cls, include_extras=True)
         for name, info in cls.__pydantic_fields__.items():
             said = (info, *info.metadata, *getattr(hints.get(name), "__metadata__", ()))
-            if name in fields and info.default is None and not null_allowed(said):
+            if name in fields and info.default is None and not _null_allowed(said):
                 _forbid_null(fields[name])
         return schema
 
@@ -369,7 +383,7 @@ def _model_fields(schema: Any) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def null_allowed(said: Iterable[Any]) -> bool:
+def _null_allowed(said: Iterable[Any]) -> bool:
     """Whether what is said of a field, its `FieldInfo` or its markers, allows an explicit null."""
     for item in said:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
