@@ -41,7 +41,7 @@ from .plan import (
     json_bytes,
 )
 from .problems import Problem, Rejected
-from .replies import Answers, page_style, reply
+from .replies import Answers, may_be_empty, page_style, reply
 from .schemas import Defect, Document, Key, Place, Schemas, clean
 from .shaping import Shaped, Shaper
 from .spec import RawOperation, Spec, Unresolved
@@ -827,7 +827,7 @@ class _Planner:
                 hint = 'write for example "[].{id: id, name: name}", see jmespath.org'
                 self._wrong.append(self._config.problem(f"tools.{sketch.label}.select", message, hint))
             yield f"select={config.select!r}"
-        if empty := config.empty or results.empty:
+        if empty := config.empty or (results.empty if may_be_empty(self._spec, sketch.raw) else ""):
             known = {k for k, _ in self._arguments[sketch.key]}
             for name in re.findall(r"\{([A-Za-z0-9_-]+)\}", config.empty):
                 if name not in known:
@@ -840,7 +840,9 @@ class _Planner:
         if sketch.internal and sketch.label not in self._config.tools:
             return
         if wrapper := self._wrapper(sketch):
-            yield f"of the answer {wrapper} is passed on" + ("" if config.unwrap == wrapper else ", if it has no more")
+            yield f"of the answer {wrapper} is passed on" + (
+                "" if config.unwrap == wrapper else ", unless there is more in it"
+            )
         if config.select:
             yield (
                 f"of {'the items' if self._shaped[sketch.key].paging else 'that' if wrapper else 'the answer'} "

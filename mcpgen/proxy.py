@@ -23,7 +23,7 @@ from . import schemas as sch
 from .annotations import adopted
 from .config import Config, ToolConfig
 from .endpoint import examples
-from .names import field_name, pascal, settle, title_of, tool_name
+from .names import KEY, field_name, pascal, settle, title_of, tool_name
 from .plan import Area, Argument, Endpoint, Import, LeftOut, Models, Plan, Tool, json_bytes
 from .planner import DESCRIPTION_LIMIT, PlaceNames, docstring
 from .problems import Problem, Rejected
@@ -73,7 +73,11 @@ def _listing(spec: Spec, endpoint: Endpoint) -> _Snapshot | _Shown:
 
 def snapshot_text(entries: Iterable[Mapping[str, Any]]) -> str:
     """Return the text of a snapshot: the entries of `tools/list` by name, and nothing that changes by itself."""
-    ordered = sorted(entries, key=lambda e: str(e.get("name")))
+    known = {k: i for i, k in enumerate(_SHOWN)}
+    ordered = [
+        {k: e[k] for k in sorted(e, key=lambda k: (known.get(k, len(known)), k))}
+        for e in sorted(entries, key=lambda e: str(e.get("name")))
+    ]
     return json.dumps({"tools": ordered}, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -288,13 +292,22 @@ def _wrong_schema(schema: Any) -> str:
     if not jsonschema_rs.meta.is_valid(schema):
         return "is no valid JSON Schema"
     for reference in _references(schema):
+        if not re.match(r"#(/|\Z)", reference):
+            return f"has a reference that leads out of it: {json.dumps(reference)[:80]}"
         try:
-            _walked(schema, unquote(reference.removeprefix("#")), reference)
+            _walked(schema, unquote(reference[1:]), reference)
         except Unresolved:
             return f"has a reference to nothing: {json.dumps(reference)[:80]}"
-        if not reference.startswith("#"):
-            return f"has a reference that leads out of it: {json.dumps(reference)[:80]}"
     return ""
+
+
+def _unusual(schema: dict[str, Any]) -> str:
+    """Return what in a schema makes the APIs of some models refuse it, and with it all tools; empty for nothing."""
+    if found := sorted({"oneOf", "anyOf", "allOf"} & schema.keys()):
+        return f"{found[0]} at the root of its inputSchema"
+    properties = schema.get("properties")
+    odd = [k for k in properties if not KEY.fullmatch(k)] if isinstance(properties, dict) else []
+    return f"the property {json.dumps(odd[0])[:80]}" if odd else ""
 
 
 def _fits(hints: Any) -> bool:
@@ -364,9 +377,13 @@ class _Proxy:
                 self._leave_out(name, pointer, "another one with that name is listed before it")
                 continue
             seen.add(name)
-            if problem := _wrong_schema(_mended(entry.get("inputSchema"))):
+            schema = _mended(entry.get("inputSchema"))
+            if problem := _wrong_schema(schema):
                 self._leave_out(name, f"{pointer}/inputSchema", f"its inputSchema {problem}")
             else:
+                if problem := _unusual(schema):
+                    hint = f"where that matters, leave it out: [exclude] operations = [{json.dumps(name)}]"
+                    self._notes.append(Problem(f"{name}: the APIs of some models refuse {problem}", pointer, hint))
                 yield _Remote(pointer, dict(self._passed_on(name, entry, pointer)))
 
     def _passed_on(self, name: str, entry: dict[str, Any], pointer: str) -> Iterator[tuple[str, Any]]:

@@ -269,7 +269,9 @@ def _example_text(schema: Any) -> str:
     pattern = schema.get("pattern", "")
     if low > 1000 or (pattern and not checkable_pattern(pattern)):
         raise _NoExample
-    usual = (_TEXTS.get(schema.get("format", ""), "example"), *_CANDIDATES)
+    usual: tuple[str, ...] = (_TEXTS.get(schema.get("format", ""), "example"), *_CANDIDATES)
+    if prefix := re.match(r"\^([\w-]{1,40})[\[(]", pattern):  # identifiers often tell their kind: ^usr_[a-z]+$
+        usual += tuple(prefix[1] + text for text in _CANDIDATES)
     for text in ("ZXhhbXBsZQ==",) if schema.get("contentEncoding") == "base64" else usual:
         fitted = text if len(text) >= low else text + "x" * (low - len(text))
         if len(fitted) <= high and (not pattern or pattern_matches(pattern, fitted)):

@@ -16,7 +16,7 @@ from .plan import json_bytes
 from .schemas import Defect, Publisher, Schemas, TooLarge
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["Answers", "Reply", "completed", "page_style", "reply"]
+__all__ = ["Answers", "Reply", "completed", "may_be_empty", "page_style", "reply"]
 
 _LIMITS = ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "take", "first", "max")
 _PLACES = {
@@ -61,6 +61,17 @@ def reply(spec: Spec, raw: RawOperation) -> Reply:
         except Unresolved:
             return Reply()
     return Reply()
+
+
+def may_be_empty(spec: Spec, raw: RawOperation) -> bool:
+    """Tell whether a success may have no body: one that the document describes without, or any of a write."""
+    responses = _responses(raw)
+    for status in responses:
+        with suppress(Unresolved):
+            node, _ = spec.deref(responses[status], f"{raw.pointer}/responses/{status}")
+            if status.startswith("2") and isinstance(node, dict) and not node.get("content"):
+                return True
+    return raw.method not in ("GET", "HEAD", "OPTIONS", "QUERY", "TRACE")
 
 
 def _responses(raw: RawOperation) -> dict[str, Any]:

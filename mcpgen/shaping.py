@@ -190,7 +190,7 @@ class _One:
         self._renamed: set[int] = set()
         self._fixed: list[tuple[int, Any]] = []
         self._joined: list[tuple[int, str]] = []
-        self._valued: list[tuple[int, str]] = []
+        self._valued: list[tuple[int, Mapping[str, Any]]] = []
         self._limited: int | None = None
         """Of a list in pages the hidden argument for how many."""
         self._out = Shaped([])
@@ -259,9 +259,16 @@ class _One:
         for index, _, words_ in self._given("descriptions"):
             text = re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", words_)
             self._drafts[index] = described(self._drafts[index], text)
+        for index, names in self._valued:
+            pairs = ", ".join(f"{k} as {_shown(v)}" for k, v in names.items())
+            self._out.told.append(f"of {self._keys[index]} is sent {pairs}")
+        for index, separator in self._joined:
+            self._out.told.append(
+                f"{self._keys[index]} is sent as one text, with {_shown(separator)} between its items"
+            )
         self._fix()
         out = self._out
-        out.values = [(self._keys[i], v) for i, v in self._valued]
+        out.values = [(self._keys[i], repr(dict(v))) for i, v in self._valued]
         out.join = [(self._keys[i], v) for i, v in self._joined]
         kept = [(self._keys[i], self._drafts[i]) for i in range(len(self._drafts)) if i not in self._gone]
         out.arguments = sorted(kept, key=_order)
@@ -327,7 +334,7 @@ class _One:
             site = self._schemas.invent(f"{where} list", listed)
         site = site._replace(description=draft.site.description or draft.shape.description)
         self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
-        self._valued.append((index, repr(dict(names))))
+        self._valued.append((index, names))
 
     def _require(self) -> None:
         for name in self._config.require:
@@ -354,12 +361,12 @@ class _One:
     def _fix(self) -> None:
         """Say what is sent for the arguments that are gone, now that the others have their names."""
         hidden = self._gone - {i for i, _ in self._fixed} - {self._limited}
-        if names := sorted(self._drafts[i].wire for i in hidden if not self._sent_anyway(self._drafts[i])):
+        if names := sorted(_where(self._drafts[i]) for i in hidden if not self._sent_anyway(self._drafts[i])):
             self._out.told.append(f"not offered, and not sent: {', '.join(names)}")
         for index, value in self._fixed:
             draft, value = self._drafts[index], self._settled("pin", value)
             self._out.fixed.append((draft.marker_source, source(value)))
-            self._out.told.append(f"{draft.wire} is {_shown(value)}")
+            self._out.told.append(f"{_where(draft)} is {_shown(value)}")
 
     def _settled(self, kind: str, value: Any) -> Any:
         """Return a value of the configuration whose arguments have their final keys; hold that they are there."""
@@ -634,6 +641,11 @@ def _first_page(style: str, shape: Shape) -> int | None:
     return stated if usual is not None and stated != usual else None
 
 
+def _where(draft: Draft) -> str:
+    """Return an argument of the API for people: query page, body."""
+    return f"{draft.place} {draft.wire}" if draft.wire != draft.place else draft.place
+
+
 def _order(argument: tuple[str, Draft]) -> tuple[int, str]:
     return _RANK[argument[1].place], argument[1].wire
 
@@ -701,10 +713,13 @@ def _distance(match: re.Match[str]) -> str:
 
 def _shown(value: Any) -> str:
     match value:
+        case None:
+            return "null"
         case Dynamic(kind="argument"):
             return f"the argument {value.text}"
         case Dynamic(kind="context"):
-            return f"{value.text} of the context"
+            name, _, rest = value.text.partition(".")
+            return f"{rest} of the context {name}"
         case Dynamic():
             return _SPOKEN.sub(_distance, value.text) if value.text else "the time of the call"
         case str():

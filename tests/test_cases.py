@@ -272,7 +272,7 @@ def differences(sent: Request, wanted: dict[str, Any]) -> Iterator[str]:
 def from_now(moment: re.Match[str]) -> str:
     """Return a date-time of a target as minutes from now; starting a server takes less than half a minute."""
     passed = datetime.fromisoformat(unquote(moment[0])) - datetime.now(UTC)
-    return f"NOW{round((passed.total_seconds() + 25) / 60):+d}m"
+    return f"NOW{round((passed.total_seconds() + 25) / 60):+d}m" if abs(passed.days) < 31 else moment[0]
 
 
 def result_problems(call: dict[str, Any], record: Record) -> Iterator[str]:

@@ -979,6 +979,7 @@ def test_os17_draft_and_confirm() -> None:
         assert f"Before you call it:{STEPS}" in description
         assert "notified: false" in description
         assert len(description) <= 1200
+        assert all("\n" not in part for part in description.split("\n\n") if "1. " not in part)
     assert "Draft the change, show it to the user" in entries()["update_status_report"]["description"]
     instructions = re.findall(r"instructions=\(?(.*?),\n    [a-z_]+=", files()["openstatus_mcp/service.py"], re.S)[0]
     assert "ask whether subscribers are to be" in instructions

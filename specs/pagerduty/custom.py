@@ -53,7 +53,7 @@ class ListIncidents(CustomTool):
     `request_scope` narrows the search to the incidents of the current user, or of the teams of that user.
     """
 
-    ABOUT: ClassVar = About("List incidents", read_only=True, destructive=False, idempotent=True, area="incidents")
+    ABOUT: ClassVar = About("Find incidents", read_only=True, destructive=False, idempotent=True, area="incidents")
 
     request_scope: Annotated[
         Literal["all", "assigned", "teams"],
@@ -173,6 +173,13 @@ class Route(Model):
     ] = None
 
 
+def without_nulls(value: Any) -> Any:
+    """What was read, as it may be written: the API answers null for what is not there, and takes no null."""
+    if isinstance(value, dict):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(v) for v in value] if isinstance(value, list) else value
+
+
 class AppendEventOrchestrationRouterRule(CustomTool):
     """Add a rule behind the routing rules that an event orchestration has.
 
@@ -193,11 +200,11 @@ class AppendEventOrchestrationRouterRule(CustomTool):
     disabled: Annotated[bool, Field(description="If true, the rule is there but skipped.")] = False
 
     async def run(self, api: Api) -> Any:
-        router: Any = await api.call(GetEventOrchestrationRouter(orchestration_id=self.orchestration_id))
+        router = without_nulls(await api.call(GetEventOrchestrationRouter(orchestration_id=self.orchestration_id)))
         first, *others = router.get("sets") or [{"id": "start"}]
         rule = self.model_dump(exclude_unset=True, exclude={"orchestration_id"}) | {"disabled": self.disabled}
         first["rules"] = [*first.get("rules", []), {"id": "temp_id_will_be_replaced_by_api", **rule}]
-        catch_all: Any = router.get("catch_all") or {"actions": {"route_to": "unrouted"}}
+        catch_all = router.get("catch_all", {"actions": {"route_to": "unrouted"}})
         return await api.call(
             UpdateEventOrchestrationRouter(
                 orchestration_id=self.orchestration_id, sets=[first, *others], catch_all=catch_all
@@ -214,7 +221,7 @@ class ListTeams(CustomTool):
     Turns the name of a team into its ID.
     """
 
-    ABOUT: ClassVar = About("List teams", read_only=True, destructive=False, idempotent=True, area="teams")
+    ABOUT: ClassVar = About("Find teams", read_only=True, destructive=False, idempotent=True, area="teams")
 
     scope: Annotated[
         Literal["all", "my"], Field(description="All teams of the account, or those that the current user is in.")

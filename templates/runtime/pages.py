@@ -171,7 +171,9 @@ def onward(
             else:
                 going = len(items) >= size
             return Following(True, following) if going and items else Following(False)
-    return Following(said is True or (total is not None and len(items) < total))
+    full = paging.limit is not None and len(items) >= size
+    more = said if isinstance(said, bool) else full if total is None else len(items) < total
+    return Following(more, why="" if full or not more else "the API gives no more at once")
 
 
 def _cursor(said: Any, marker: Marker | None) -> Any:
@@ -223,7 +225,7 @@ def _told(paging: Paging, count: int, total: int | None, begun: Any, following: 
     rest = f" To go on, {way}." if way else " Narrow the search to see the others."
     if count >= paging.max_items:
         return f"{some}, the most that one call returns; there are more.{rest}"
-    if not limit or paging.style == "none":
+    if not limit:
         return f"{some}; there are more.{rest}"
     wider = f"ask with a higher `{limit}`, up to {paging.max_items:,}"
     return f"{some}; there are more: {wider}{f', or {way}' if way else ''}."

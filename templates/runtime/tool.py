@@ -459,7 +459,7 @@ class Contract:
         return []
 
     def _explain(self, errors: Sequence[Any], given: Mapping[str, Any]) -> list[str]:
-        known = [key for key, _ in self.bindings]
+        known = [info.alias or name for name, info in self.tool.model_fields.items()]
         found: dict[str, list[str]] = {}
         shown: dict[str, str] = {}
         for error in errors:

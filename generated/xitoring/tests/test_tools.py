@@ -15,7 +15,8 @@ from xitoring_mcp._runtime.calls import Calls
 from xitoring_mcp._runtime.server import Entries, ToolServer, load_tool
 from xitoring_mcp._runtime.service import ANYONE, Caller, Settings
 from xitoring_mcp._runtime.tool import Contract, InvalidArguments, Operation, Tool
-from xitoring_mcp._runtime.upstream import Answer, Client
+from xitoring_mcp._runtime.upstream import Answer
+from xitoring_mcp._runtime.upstream import Client as Upstream
 from xitoring_mcp._runtime.wire import Wire
 from xitoring_mcp.service import SERVICE
 from xitoring_mcp.tools import READING, TOOLS
@@ -30,7 +31,7 @@ def contract_of(name: str) -> Contract:
     return Contract(load_tool("xitoring_mcp", TOOLS[name]), ENTRIES[name]["inputSchema"])
 
 
-class Recorder(Client):
+class Recorder(Upstream):
     """Keeps the requests that would be sent, and answers with the values that other requests need."""
 
     def __init__(self, settings: Settings, operation: Operation) -> None:

@@ -22,6 +22,7 @@ from mcp.server import CacheHint, Server, ServerRequestContext
 
 from .answers import conforming, refusal, result_of
 from .calls import ApiError, Calls, way_on
+from .consent import consent
 from .custom import Api, CustomTool, answer_of
 from .http import caller_of
 from .proxy import Remote
@@ -99,7 +100,8 @@ class ToolServer:
 
     `tools` are the entries of tools.json that are enabled, `hidden` the names of the others, `places` tells where
     each tool's class is, `timeout` is the time for one call in seconds, `result_limit` what a result may hold of an
-    answer in characters, `pages` the names that each page of tools/list has (all on one by default).
+    answer in characters, `pages` the names that each page of tools/list has (all on one by default), `asking` whether
+    the user is asked before a tool that may change something.
     """
 
     def __init__(
@@ -111,9 +113,11 @@ class ToolServer:
         timeout: float,
         result_limit: int = RESULT_LIMIT,
         pages: Sequence[Sequence[str]] = (),
+        asking: bool = False,
     ) -> None:
         self._settings = settings
         self._result_limit = result_limit
+        self._asking = asking
         self._tools = tools
         self._hidden = hidden
         self._places = places
@@ -173,7 +177,9 @@ class ToolServer:
         self._client.prepare()
         importlib.import_module("jsonschema")  # what checks the keywords that no class can say
 
-    async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
+    async def call_tool(
+        self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams
+    ) -> t.CallToolResult | t.InputRequiredResult:
         """The result of a tool. Whatever goes wrong becomes a result that the model can act on.
 
         Raises MCPError for a tool that does not exist or is switched off (-32602), and for an answer of the API with a
@@ -185,6 +191,11 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
+            if self._asking and not (self._tools[name].get("annotations") or {}).get("readOnlyHint"):
+                title = f"{self._settings.service.title}, {self._tools[name].get('title') or name}"
+                shown = self._settings.mask(json.dumps(arguments, ensure_ascii=False, indent=2))
+                if (question := await consent(ctx, params, title, shown)) is not None:
+                    return question
             if issubclass(contract.tool, ProxiedTool):
                 passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller_of(ctx))
                 if not isinstance(passed, Answer):

@@ -103,11 +103,14 @@ class _Grant:
 
 
 class Client:
-    """Sends requests to the service's servers with the operator's or a caller's credentials. Close it at the end."""
+    """Sends requests to the service's servers with the operator's or a caller's credentials. Close it at the end.
+
+    `timeout` is the time for one call in seconds.
+    """
 
     def __init__(self, settings: Settings, timeout: float) -> None:
         self._settings = settings
-        self._timeout = timeout
+        self.timeout = timeout
         self._http: dict[MutualTls | None, httpx2.AsyncClient] = {}
         self._tokens: dict[str, Tokens] = {}
         self._digests: dict[str, httpx2.DigestAuth] = {}
@@ -168,7 +171,7 @@ class Client:
             raise Unanswered(f"{operation.name} cannot be sent: {why}; that is for the operator of this server to do")
         base = settings.servers[operation.server]
         names = tuple(name for key in alternative for name in settings.way(service.security[key]) or ())
-        deadline = anyio.current_time() + self._timeout
+        deadline = anyio.current_time() + self.timeout
         renewed, attempts, waited = False, 1, 0.0
         while True:
             secrets = await self._secrets(settings, alternative, deadline)
@@ -199,7 +202,7 @@ class Client:
             return outcome
         except TimeoutError:
             outcome = "timeout"
-            after = f"{base.host} gave no complete answer to {wire.method} within {self._timeout:g} seconds"
+            after = f"{base.host} gave no complete answer to {wire.method} within {self.timeout:g} seconds"
             raise Unanswered(f"{after}; {_aftermath(operation)}") from None
         except _Broken as error:
             outcome = "broken"
@@ -366,7 +369,7 @@ class Client:
     ) -> tuple[Answer, httpx2.Headers]:
         import httpx2
 
-        seconds = self._timeout
+        seconds = self.timeout
         extensions: dict[str, Any] = {
             # The request line exactly as built: the client would normalise a URL.
             "target": target.encode("ascii"),

@@ -248,7 +248,9 @@ class ListStatusPages(CustomTool):
         found, total = await listed(api, slice_, "statusPages", 0, MOST_PAGES)
         if total > MOST_PAGES:
             raise Refused(f"there are {total:,} status pages, more than the {MOST_PAGES:,} that this tool lists")
-        return StatusPages(items=[StatusPage(id=p["id"], title=text(p, "title"), slug=text(p, "slug")) for p in found])
+        return StatusPages(
+            items=[StatusPage(id=number(p), title=text(p, "title"), slug=text(p, "slug")) for p in found]
+        )
 
 
 class ListStatusReports(CustomTool):
@@ -408,7 +410,7 @@ class CreateStatusReport(CustomTool):
         report, notified = await stored(api, operation, self.notify, "statusReport", find)
         return CreatedStatusReport(
             status_report=NewStatusReport(
-                id=report["id"],
+                id=number(report),
                 title=text(report, "title"),
                 status=status_of(report),
                 page_id=self.page_id,
@@ -608,7 +610,7 @@ class CreateMaintenance(CustomTool):
 
         found, notified = await stored(api, operation, self.notify, "maintenance", find)
         return CreatedMaintenance(
-            id=found["id"],
+            id=number(found),
             title=text(found, "title"),
             from_=text(found, "from"),
             to=text(found, "to"),
@@ -680,13 +682,13 @@ async def report_of(api: Api, report_id: int) -> Object:
 
 async def update_id(api: Api, report: Object, status: WireStatus, message: str, date: str) -> int | None:
     """The id of the update that was just added; it is read only if the answer came without the timeline."""
-    if not report.get("updates"):
-        try:
+    try:
+        if not report.get("updates"):
             report = await report_of(api, number(report))
-        except Refused:
-            return None
-    newest = max(map(number, items(report, "updates")), default=None)
-    return update_of(report, status, message, date) or newest
+        newest = max(map(number, items(report, "updates")), default=None)
+        return update_of(report, status, message, date) or newest
+    except Refused:
+        return None  # it is added all the same
 
 
 def update_of(report: Object, status: WireStatus, message: str, date: str) -> int | None:
@@ -737,8 +739,11 @@ def text(found: Object, key: str) -> str:
 
 
 def number(found: Object) -> int:
-    """The id of an object, which the API writes as a text."""
-    return int(found["id"])
+    """The id of an object, which the API writes as a text. Raises Refused when there is none."""
+    try:
+        return int(found["id"])
+    except (KeyError, TypeError, ValueError):
+        raise Refused("the answer of the API holds an object without an id") from None
 
 
 def wire_ids(ids: Iterable[int]) -> list[str]:
@@ -754,7 +759,7 @@ def status_of(report: Object) -> str:
 def report_item(report: Object) -> StatusReportItem:
     """A status report as a list shows it."""
     return StatusReportItem(
-        id=report["id"],
+        id=number(report),
         title=text(report, "title"),
         status=status_of(report),
         page_component_ids=report.get("pageComponentIds", []),
@@ -766,7 +771,7 @@ def report_item(report: Object) -> StatusReportItem:
 def maintenance_item(found: Object) -> MaintenanceItem:
     """A maintenance as a list shows it."""
     return MaintenanceItem(
-        id=found["id"],
+        id=number(found),
         title=text(found, "title"),
         message=text(found, "message"),
         from_=text(found, "from"),
@@ -778,7 +783,7 @@ def maintenance_item(found: Object) -> MaintenanceItem:
 
 def updated(report: Object) -> UpdatedStatusReport:
     """A status report after a change."""
-    return UpdatedStatusReport(id=report["id"], title=text(report, "title"), status=status_of(report))
+    return UpdatedStatusReport(id=number(report), title=text(report, "title"), status=status_of(report))
 
 
 def place(page: int, per_page: int, total: int) -> Pagination:

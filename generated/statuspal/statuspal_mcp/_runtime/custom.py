@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 
-from .calls import ApiError, Calls, parsed
+from .calls import ApiError, Calls
+from .pages import parsed
 from .service import Caller
-from .tool import Call, Contract, Tool, null_allowed
+from .tool import Call, Contract, Tool
 from .upstream import Answer
 
 
@@ -48,12 +49,12 @@ class Api:
     async def call(self, tool: Tool) -> Any:
         """The value that an operation answers, None for an answer without a body; text where it is no JSON.
 
-        An argument that is None counts as left out, except where the document allows null.
         Raises ApiError for a status that is no success, which becomes the tool's result unless it is caught; Refused
         when the arguments cannot be sent or no answer came.
         """
         contract = self._contract(type(tool))
-        answer = await self._calls.answer(contract, contract.check(_said(tool)), self._caller)
+        given = tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        answer = await self._calls.answer(contract, contract.check(given), self._caller)
         if not 200 <= answer.status < 300:
             raise ApiError(answer, contract.tool.__name__)
         value = parsed(answer)
@@ -72,25 +73,6 @@ class CustomTool(Call):
     async def run(self, api: Api) -> Any:
         """What the tool answers: a model, JSON, or a text. Raises what `Api.call` does, or Refused with a reason."""
         raise NotImplementedError
-
-
-def _said(value: Any) -> Any:
-    """What was given of arguments or of an object in them, as JSON."""
-    if isinstance(value, list):
-        return [_said(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _said(v) for k, v in value.items()}
-    if isinstance(value, RootModel):
-        return _said(value.root)
-    if not isinstance(value, BaseModel):
-        return value
-    found = {}
-    for name, info in type(value).model_fields.items():
-        if name in value.model_fields_set:
-            inner = getattr(value, name)
-            if inner is not None or null_allowed((info, *info.metadata)):
-                found[info.alias or name] = _said(inner)
-    return found | (value.model_extra or {})
 
 
 def answer_of(outcome: Any) -> Answer:

@@ -133,7 +133,7 @@ class Remote:
         headers: Mapping[str, str] | None = None,
     ) -> Message | Answer:
         """The result of one request. Nothing was carried out where it is sent again: the other server had changed."""
-        for known in dict.fromkeys((self._known, None)):
+        for known in (self._known, None):
             session = known.session if known else ""
             line = _Line(self._client, self._endpoint, operation, caller, session, headers or {})
             try:
@@ -203,11 +203,11 @@ class Remote:
             raise Refused(f"{self._host} answered with data that is nested too deeply to be passed on")
         if problem := self._problem(result, entry):
             return _told(result, f"{self._host} answered the call, but {problem}. What it answered follows.")
-        passed = {key: value for key, value in result.items() if key != "_meta"}
+        passed = {"resultType": "complete", **result}  # what the revisions before 2026-07-28 do not say
         meta = result.get("_meta")
         # What is reserved there speaks of the other server's connection, not of this one's.
         kept = {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")} if meta else {}
-        return cast(t.CallToolResult, passed | ({"_meta": kept} if kept else {}))
+        return cast(t.CallToolResult, {**passed, "_meta": kept})
 
     def _problem(self, result: Message, entry: Mapping[str, Any]) -> str:
         """What of a result would break the client of this server; empty when nothing would."""

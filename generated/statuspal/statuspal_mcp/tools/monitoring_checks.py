@@ -162,13 +162,13 @@ class ListMonitoringChecks(Tool):
         empty="Done.",
     )
 
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
+    ] = None
     limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
-    ] = None
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 

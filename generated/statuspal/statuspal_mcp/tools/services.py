@@ -167,13 +167,13 @@ class ListServices(Tool):
             description="Subdomain of the status page. Take it from the list of status pages, never guess it.",
         ),
     ]
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
+    ] = None
     limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
-    ] = None
-    page: Annotated[
-        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
 
 

@@ -2,7 +2,8 @@
 
 The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`, and `xmlbody` for XML), which is
 sent with the operator's or a caller's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose
-answer becomes a tool result (`answers`). `server` speaks MCP, `http` puts it on a port, `main` is the command line.
+answer becomes a tool result (`answers`); or a call is passed on to another MCP server (`proxy`). `server` speaks MCP,
+`http` puts it on a port, `main` is the command line.
 """
 
 from .calls import ApiError
@@ -26,6 +27,7 @@ from .tool import (
     Part,
     PartHeader,
     Path,
+    ProxiedTool,
     Query,
     Raw,
     Refused,
@@ -62,6 +64,7 @@ __all__ = [
     "Part",
     "PartHeader",
     "Path",
+    "ProxiedTool",
     "Query",
     "Raw",
     "Refused",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import codecs
+import copy
+import importlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from http import HTTPStatus
@@ -67,6 +69,45 @@ def result_of(
         code = t.INTERNAL_ERROR if answer.status >= 500 else t.INVALID_REQUEST
         raise MCPError(code=code, message=_plain(text), data=structured)
     return _error(text, structured)
+
+
+def conforming(result: t.CallToolResult, schema: Mapping[str, Any] | None) -> t.CallToolResult:
+    """The result as a client takes it that holds structured content to the tool's output schema.
+
+    What is not as it says is left out of the structured content and told; the text still has all of it. A result that
+    cannot be made to fit is an error, because a client would refuse it and show nothing.
+    """
+    if schema is None or result.is_error:
+        return result
+    jsonschema: Any = importlib.import_module("jsonschema")
+    checker = jsonschema.Draft202012Validator(schema)
+    value = copy.deepcopy(result.structured_content or {})
+    left: list[tuple[str | int, ...]] = []
+    while errors := {tuple(error.absolute_path): error for error in checker.iter_errors(value)}:
+        if () in errors:
+            result.structured_content = None
+            result.is_error = True
+            why = shorten(str(errors[()].message), 200)
+            result.content.append(_text(f"This is not what the tool's output schema promises: {why}."))
+            return result
+        misfits = sorted(errors, key=_in_order)
+        left += misfits
+        for *way, last in reversed(misfits):  # of a list the last first: the others keep their places
+            holder = value
+            for step in way:
+                holder = holder[step]
+            del holder[last]
+    if left:
+        told = ", ".join(f"`{path_text(p)}`" for p in left[:_TOLD_CUTS])
+        told += f" and {len(left) - _TOLD_CUTS:,} more" if len(left) > _TOLD_CUTS else ""
+        text = f"Not as the output schema says, and so only in the text and not in the structured content: {told}."
+        result.content.append(_text(text))
+    result.structured_content = value
+    return result
+
+
+def _in_order(path: tuple[str | int, ...]) -> list[tuple[int, str]]:
+    return [(step, "") if isinstance(step, int) else (-1, step) for step in path]
 
 
 def refusal(text: str) -> t.CallToolResult:

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from .calls import ApiError, Calls, parsed
+from .calls import ApiError, Calls
+from .pages import parsed
 from .service import Caller
 from .tool import Call, Contract, Tool
 from .upstream import Answer

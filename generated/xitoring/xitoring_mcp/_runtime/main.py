@@ -37,6 +37,8 @@ def run(service: Service, argv: Sequence[str] | None = None) -> int:
             service, os.environ, base_url=options.base_url, insecure_http=options.allow_insecure_http
         )
         _start_logging(options.log_level, settings)
+        if options.remote_tools:
+            return _print_remote_tools(settings, options.timeout)
         tools = _select(service, options)
         keys = _keys(settings, tools, options)
         if keys is not None:
@@ -73,6 +75,12 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         "--enable-write-tools",
         action="store_true",
         help="also offer tools that change something; without it they are neither listed nor callable",
+    )
+    tools.add_argument(
+        "--ask-before-writes",
+        action="store_true",
+        help="ask the user, through the client, before every call that may change something; a client that cannot ask "
+        "is refused it. Most clients ask by themselves, so this is off",
     )
     listed: dict[str, Any] = {"action": "extend", "type": _names, "default": [], "metavar": "NAME,…"}
     tools.add_argument("--tools", **listed, help="offer only these tools (and those of --areas)")
@@ -124,6 +132,11 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help=f"an origin whose pages may call this server from a browser{shared}; may be repeated",
     )
+    parser.set_defaults(remote_tools=False)
+    if service.endpoint:
+        tools.add_argument(
+            "--remote-tools", action="store_true", help="print what the remote MCP server lists now, as JSON, and end"
+        )
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--log-level", choices=levels, default="warning", help="how much to log to standard error")
     parser.add_argument("--version", action="version", version=f"{command} {service.version}")
@@ -175,6 +188,8 @@ def _start_logging(level: str, settings: Settings) -> None:
     handler.setFormatter(logging.Formatter(f"{settings.service.name}: %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(MaskingFilter(settings.mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It would write down every result, and some hold a secret that the API shows only once.
+    logging.getLogger("sse_starlette").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     # Who runs the server wants to know what was changed through it, however little else is to be logged.
     audit = logging.getLogger(f"{__package__}.audit")
     audit.handlers = [logging.StreamHandler(sys.stderr)]
@@ -224,6 +239,21 @@ def _select(service: Service, options: argparse.Namespace) -> _Selection:
     return selection
 
 
+def _print_remote_tools(settings: Settings, timeout: float) -> int:
+    import json
+
+    import anyio
+
+    from .proxy import listed
+    from .tool import Refused
+
+    try:
+        json.dump({"tools": anyio.run(listed, settings, timeout)}, sys.stdout)
+    except Refused as error:
+        raise ConfigurationError(settings.mask(str(error))) from None
+    return 0
+
+
 def _check_names(option: str, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
     known = sorted(known)
     for name in given:
@@ -270,7 +300,7 @@ def _require_credentials(settings: Settings, tools: _Selection) -> None:
         tool = load_tool(service.package, tools.places[name])
         security = tool.OPERATION.security if issubclass(tool, Tool) else None
         requirements = service.requirements if security is None else security
-        if not all(requirements):
+        if not requirements or not all(requirements):
             continue  # anonymous is enough, or nothing is needed at all
         if settings.choose(requirements) is not None:
             return
@@ -295,7 +325,14 @@ def _serve(settings: Settings, tools: _Selection, keys: Keys | None, options: ar
         raise ConfigurationError("tools.json is missing from the installed package; install it again")
     entries = Entries(data, tools.places, tools.enabled)
     server = ToolServer(
-        settings, entries, tools.hidden, tools.places, options.timeout, options.result_limit, entries.pages()
+        settings,
+        entries,
+        tools.hidden,
+        tools.places,
+        options.timeout,
+        options.result_limit,
+        entries.pages(),
+        options.ask_before_writes,
     ).server()
     gc.freeze()
     gc.set_threshold(50_000)

@@ -1,7 +1,7 @@
 """Finds what the API's document says about something, because a model should be able to ask before it acts.
 
-Ranked by BM25F (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009), over words that are cut at
-capitals and signs, so that `list status pages` finds `listStatusPages`. Nothing here sends a request.
+Ranked by BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009), summed over the fields of an
+entry. Words are cut at capitals and signs, so that `list status pages` finds `listStatusPages`. No request is sent.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Index:
             read = [Counter(_words(entry.get(field, ""))) for entry in entries]
             average = sum(map(Counter.total, read)) / (sum(map(bool, read)) or 1)
             for number, counts in enumerate(read):
-                # A word among few says more than one among many.
-                share = weight / (1 - _B + _B * counts.total() / (average or 1.0))
+                # A word says more among few than among many, and the tenth time it says hardly more than the second.
+                length = _K1 * (1 - _B + _B * counts.total() / (average or 1.0))
                 for word, count in counts.items():
                     places = self._found[word]
-                    places[number] = places.get(number, 0.0) + share * count
+                    places[number] = places.get(number, 0.0) + weight * count / (count + length)
 
     def search(self, query: str, limit: int) -> dict[str, Any]:
         """The `limit` best entries for a query, as `results`, and as `note` what is to be said about them, if anything.
@@ -82,7 +82,7 @@ class Index:
             places = self._found[word]
             rarity = math.log(1 + (len(self._entries) - len(places) + 0.5) / (len(places) + 0.5))
             for number, weight in places.items():
-                scores[number] += rarity * weight / (weight + _K1)
+                scores[number] += rarity * weight
         best = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
         room = max(400, _ROOM // max(1, len(best)))
         results = [{**e, "text": _excerpt(e["text"], known, room)} for e in (self._entries[n] for n in best)]

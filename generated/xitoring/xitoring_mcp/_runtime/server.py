@@ -13,18 +13,21 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import CacheHint, Server, ServerRequestContext
 
-from .answers import refusal, result_of
+from .answers import conforming, refusal, result_of
 from .calls import ApiError, Calls, way_on
+from .consent import consent
 from .custom import Api, CustomTool, answer_of
 from .http import caller_of
+from .proxy import Remote
 from .service import Caller, ConfigurationError, Settings
-from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, Refused, shorten, suggestion
+from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, ProxiedTool, Refused, shorten, suggestion
 from .upstream import Answer, Client
 
 logger = logging.getLogger(__name__)
@@ -97,7 +100,8 @@ class ToolServer:
 
     `tools` are the entries of tools.json that are enabled, `hidden` the names of the others, `places` tells where
     each tool's class is, `timeout` is the time for one call in seconds, `result_limit` what a result may hold of an
-    answer in characters, `pages` the names that each page of tools/list has (all on one by default).
+    answer in characters, `pages` the names that each page of tools/list has (all on one by default), `asking` whether
+    the user is asked before a tool that may change something.
     """
 
     def __init__(
@@ -109,15 +113,18 @@ class ToolServer:
         timeout: float,
         result_limit: int = RESULT_LIMIT,
         pages: Sequence[Sequence[str]] = (),
+        asking: bool = False,
     ) -> None:
         self._settings = settings
         self._result_limit = result_limit
+        self._asking = asking
         self._tools = tools
         self._hidden = hidden
         self._places = places
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
         self._calls = Calls(settings, self._client, lambda place: load_tool(settings.service.package, place))
+        self._remote = Remote(settings, self._client, timeout)
         self._prepared = False
         self._pages = {("" if index == 0 else page[0]): page for index, page in enumerate(pages or [list(tools)])}
 
@@ -141,6 +148,7 @@ class ToolServer:
         try:
             yield
         finally:
+            await self._remote.aclose()
             await self._client.aclose()
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
@@ -169,7 +177,9 @@ class ToolServer:
         self._client.prepare()
         importlib.import_module("jsonschema")  # what checks the keywords that no class can say
 
-    async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
+    async def call_tool(
+        self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams
+    ) -> t.CallToolResult | t.InputRequiredResult:
         """The result of a tool. Whatever goes wrong becomes a result that the model can act on.
 
         Raises MCPError for a tool that does not exist or is switched off (-32602), and for an answer of the API with a
@@ -181,9 +191,21 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
-            answer = await self._answer(contract, arguments, caller_of(ctx))
+            if self._asking and not (self._tools[name].get("annotations") or {}).get("readOnlyHint"):
+                title = f"{self._settings.service.title}, {self._tools[name].get('title') or name}"
+                shown = self._settings.mask(json.dumps(arguments, ensure_ascii=False, indent=2))
+                if (question := await consent(ctx, params, title, shown)) is not None:
+                    return question
+            if issubclass(contract.tool, ProxiedTool):
+                passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller_of(ctx))
+                if not isinstance(passed, Answer):
+                    return passed
+                answer = passed
+            else:
+                answer = await self._answer(name, contract, arguments, caller_of(ctx))
             errors = self._settings.service.errors
-            return result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
+            result = result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
+            return conforming(result, self._tools[name].get("outputSchema"))
         except MCPError:
             raise
         except InvalidArguments as error:
@@ -195,12 +217,12 @@ class ToolServer:
             logger.exception("tool %s failed", name)
             return refusal(f"{name}: internal error in the server, not in your arguments; the operator finds it logged")
 
-    async def _answer(self, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
+    async def _answer(self, name: str, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
         if not issubclass(contract.tool, CustomTool):
             return await self._calls.answer(contract, arguments, caller)
         tool = contract.tool.model_validate(arguments)
         try:
-            return answer_of(await tool.run(Api(self._calls, self._operation, caller)))
+            return answer_of(await tool.run(Api(self._calls, self._operation, replace(caller, tool=name))))
         except ApiError as error:
             return error.answer
 

@@ -22,6 +22,8 @@ from urllib.parse import quote, quote_plus, urlsplit
 if TYPE_CHECKING:
     import ssl
 
+    from .tool import Operation
+
 _NAMES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COOKIE_SAFE = "!#$&'()*+-./:<=>?@[]^_`{|}~%"  # RFC 6265 cookie-octets: no blank, comma, semicolon, quote, backslash
@@ -302,6 +304,8 @@ class Service:
     """Operations that are called once for values that others need: name → place of the class, `users:GetUser`."""
     context_headers: tuple[tuple[str, str], ...] = ()
     """Headers of every request whose value is in the answer of a context: From → me.user.email."""
+    endpoint: Operation | None = None
+    """The MCP server to which calls of the tools are passed on; None for an API."""
 
     def environment(self) -> Iterator[tuple[str, str]]:
         """Every environment variable that the server reads, with a word about it."""
@@ -323,12 +327,14 @@ class Service:
 class Caller:
     """Who calls a tool: the values of the variables of its credential, None for the environment's, and its request.
 
-    `advice` is how callers send their key: a clause for one who did not.
+    `advice` is how callers send their key: a clause for one who did not. `tool` is the name of a tool that calls
+    operations of other names.
     """
 
     values: Mapping[str, str] | None = field(default=None, repr=False)
     request: str = ""
     advice: str = ""
+    tool: str = ""
 
 
 ANYONE = Caller()

@@ -220,8 +220,9 @@ class Paging:
 
     `style` is offset, page, cursor, link (RFC 8288, rel="next"), or none: all of it comes at once. `items`, `more` and
     `total` are paths in an answer; `limit` and `place` say where a page's size and start go; `arguments` are the keys
-    of the tool's arguments for how many items, and where to start. `names` are what the result calls the items and the
-    sentence about them.
+    of the tool's arguments for how many items, and where to start, empty where there is none. A page has `least` to
+    `page_size` items; `first` is where the list begins, by default offset 0 or page 1. `names` are what the result
+    calls the items and the sentence about them.
     """
 
     style: str
@@ -231,6 +232,8 @@ class Paging:
     more: str = ""
     total: str = ""
     page_size: int = 100
+    least: int = 1
+    first: int | None = None
     max_items: int = 1000
     arguments: tuple[str, str] = ("limit", "")
     names: tuple[str, str] = ("items", "note")
@@ -274,9 +277,9 @@ class Operation:
     (a path), `values` are the API's for the names that a model sees, `join` what the items of a list are joined with.
     A path leads into an argument: `service.type`, `layers[].users[].type`.
 
-    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key,
-    `select` is a JMESPath expression for what is passed on, `empty` the text for an answer without a body, in which
-    `{argument}` is the value of one.
+    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key
+    (and whatever else is in it, if it `drops` that), `select` is a JMESPath expression for what is passed on of the
+    value or the items, `empty` the text for an answer without a body, in which `{argument}` is the value of one.
     """
 
     name: str
@@ -297,6 +300,7 @@ class Operation:
     join: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None
     unwrap: str = ""
+    drops: bool = False
     select: str = ""
     empty: str = ""
 
@@ -317,7 +321,22 @@ class Model(BaseModel):
     """
 
     # Built when first used: a call pays for the models of its own tool, not for those of the whole area.
-    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="ignore")
+    # What nobody declared stays: a custom tool that reads an object and writes it back must not lose parts of it.
+    model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="allow")
+
+    def __init__(self, /, **given: Any) -> None:
+        """Takes fields by their names in Python; None is left out, except where the document allows null."""
+        cls = type(self)
+        if not cls.__pydantic_fields_complete__:
+            cls.model_rebuild()
+        said = {}
+        for name, value in given.items():
+            info = cls.model_fields.get(name)
+            if value is not None or info is None or _null_allowed((info, *info.metadata)):
+                said[(info and info.alias) or name] = value
+        super().__init__(**said)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic validates without a call of it
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -344,6 +363,17 @@ class Tool(Call):
     OPERATION: ClassVar[Operation]
 
 
+class ProxiedTool(Call):
+    """A tool of another MCP server, to which its arguments are passed on as they came.
+
+    So is what the class does not know: the schema that it was made of may be an older or a simpler one.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    REMOTE: ClassVar[str]
+
+
 def _model_fields(schema: Any) -> dict[str, Any]:
     while "fields" not in schema:
         if "schema" not in schema:
@@ -354,6 +384,7 @@ def _model_fields(schema: Any) -> dict[str, Any]:
 
 
 def _null_allowed(said: Iterable[Any]) -> bool:
+    """Whether what is said of a field, its `FieldInfo` or its markers, allows an explicit null."""
     for item in said:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
             if item.json_schema_extra.get("x-null"):
@@ -389,7 +420,9 @@ class Contract:
             for marker in info.metadata
             if isinstance(marker, MARKERS)
         )
-        self._schema_check = _schema_check(schema) if _needs_schema_check(schema) else None
+        # The schema of another server is not one that mcpgen wrote after what a class can say.
+        needed = issubclass(tool, ProxiedTool) or _needs_schema_check(schema)
+        self._schema_check = schema_check(schema) if needed else None
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as they may be sent.
@@ -426,7 +459,7 @@ class Contract:
         return []
 
     def _explain(self, errors: Sequence[Any], given: Mapping[str, Any]) -> list[str]:
-        known = [key for key, _ in self.bindings]
+        known = [info.alias or name for name, info in self.tool.model_fields.items()]
         found: dict[str, list[str]] = {}
         shown: dict[str, str] = {}
         for error in errors:
@@ -621,13 +654,15 @@ def _told_apart(branches: Any) -> bool:
     return not any(one <= other for one, other in permutations(needs, 2))
 
 
-def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
-    """Compile the published schema.
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Compile a published schema; what comes of it tells all that is wrong with a value, a line each.
 
     Its regular expressions run on pydantic's linear engine, never on `re`, which a hostile value could keep busy for
     hours. What cannot be decided is not refused: the API has the last word.
     """
     jsonschema: Any = importlib.import_module("jsonschema")  # late: most tools never need it; untyped: it has no stubs
+    from referencing import Registry
+
     relevance = jsonschema.exceptions.relevance
 
     def keys_matched(instance: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, list[str]]:
@@ -684,7 +719,7 @@ def _schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], li
             "patternProperties": pattern_properties,
             "additionalProperties": additional_properties,
         },
-    )(schema)
+    )(schema, registry=Registry())  # empty: a reference that leads out of the schema is never fetched
 
     def explain(error: Any, depth: int = 0) -> str:
         if error.validator in ("oneOf", "anyOf") and depth < 3:

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -55,6 +55,8 @@ class Wire:
     headers: list[tuple[str, bytes]] = field(default_factory=list)
     cookies: list[str] = field(default_factory=list)
     body: bytes | None = None
+    complete: Callable[[bytes], bool] | None = None
+    """Tells when a stream has brought all that is waited for; without it a stream is collected for half of the time."""
 
     @property
     def target(self) -> str:

@@ -50,7 +50,7 @@ class ListApiKeys(Tool):
         "GET",
         "/account/api-keys",
         id="listApiKeys",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -58,14 +58,14 @@ class ListApiKeys(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -83,14 +83,15 @@ class ListAuditLog(Tool):
         "GET",
         "/account/audit-log",
         id="listAuditLog",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
-            "offset",
+            "page",
             "data",
             limit=Query("perPage"),
-            place=Query("from"),
+            place=Query("page"),
+            more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "from"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -106,23 +107,23 @@ class ListAuditLog(Tool):
             min_length=1, description="Only changes by the person with this email address or the key with this name."
         ),
     ] = None
-    page: Annotated[
-        int | None, Query("page"), Field(ge=1, description="Which page of the list to return, counted from 1.")
+    from_: Annotated[
+        str | None,
+        Query("from"),
+        Field(
+            alias="from",
+            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
+        ),
     ] = None
     to: Annotated[
         str | None,
         Query("to"),
         Field(description="End of the time span, in ISO 8601 with an offset from UTC. Without it, now."),
     ] = None
-    from_: Annotated[
-        str | None,
-        Local(),
-        Field(
-            alias="from",
-            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
-        ),
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -140,7 +141,7 @@ class ListInvoices(Tool):
         "GET",
         "/account/invoices",
         id="listInvoices",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -148,14 +149,14 @@ class ListInvoices(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -173,7 +174,7 @@ class ListSubAccounts(Tool):
         "GET",
         "/account/sub-accounts",
         id="listSubAccounts",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -181,14 +182,14 @@ class ListSubAccounts(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),

@@ -356,7 +356,7 @@ class ListCertificates(Tool):
         "GET",
         "/certificates",
         id="listCertificates",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -364,7 +364,7 @@ class ListCertificates(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -376,7 +376,7 @@ class ListCertificates(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -394,14 +394,15 @@ class ListCheckResults(Tool):
         "GET",
         "/checks/{checkId}/results",
         id="listCheckResults",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
-            "offset",
+            "page",
             "data",
             limit=Query("perPage"),
-            place=Query("from"),
+            place=Query("page"),
+            more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "from"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -410,8 +411,13 @@ class ListCheckResults(Tool):
         Path("checkId"),
         Field(ge=1, description="Identifier of the check. Take it from the list of checks, never guess it."),
     ]
-    page: Annotated[
-        int | None, Query("page"), Field(ge=1, description="Which page of the list to return, counted from 1.")
+    from_: Annotated[
+        str | None,
+        Query("from"),
+        Field(
+            alias="from",
+            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
+        ),
     ] = None
     status: Annotated[
         Literal["up", "down"] | None, Query("status"), Field(description="Only results of this kind.")
@@ -421,15 +427,10 @@ class ListCheckResults(Tool):
         Query("to"),
         Field(description="End of the time span, in ISO 8601 with an offset from UTC. Without it, now."),
     ] = None
-    from_: Annotated[
-        str | None,
-        Local(),
-        Field(
-            alias="from",
-            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
-        ),
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -447,7 +448,7 @@ class ListChecks(Tool):
         "GET",
         "/checks",
         id="listChecks",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -455,7 +456,7 @@ class ListChecks(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -480,7 +481,7 @@ class ListChecks(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -498,14 +499,15 @@ class ListHeartbeats(Tool):
         "GET",
         "/checks/{checkId}/heartbeats",
         id="listHeartbeats",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
-            "offset",
+            "page",
             "data",
             limit=Query("perPage"),
-            place=Query("from"),
+            place=Query("page"),
+            more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "from"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -514,23 +516,23 @@ class ListHeartbeats(Tool):
         Path("checkId"),
         Field(ge=1, description="Identifier of the check. Take it from the list of checks, never guess it."),
     ]
-    page: Annotated[
-        int | None, Query("page"), Field(ge=1, description="Which page of the list to return, counted from 1.")
+    from_: Annotated[
+        str | None,
+        Query("from"),
+        Field(
+            alias="from",
+            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
+        ),
     ] = None
     to: Annotated[
         str | None,
         Query("to"),
         Field(description="End of the time span, in ISO 8601 with an offset from UTC. Without it, now."),
     ] = None
-    from_: Annotated[
-        str | None,
-        Local(),
-        Field(
-            alias="from",
-            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
-        ),
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),

@@ -80,7 +80,7 @@ class ListIncidentEvents(Tool):
         "GET",
         "/incidents/{incidentId}/events",
         id="listIncidentEvents",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -88,7 +88,7 @@ class ListIncidentEvents(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -100,7 +100,7 @@ class ListIncidentEvents(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -118,7 +118,7 @@ class ListIncidentNotes(Tool):
         "GET",
         "/incidents/{incidentId}/notes",
         id="listIncidentNotes",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -126,7 +126,7 @@ class ListIncidentNotes(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -138,7 +138,7 @@ class ListIncidentNotes(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -153,25 +153,31 @@ class ListIncidents(Tool):
         "GET",
         "/incidents",
         id="listIncidents",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
-            "offset",
+            "page",
             "data",
             limit=Query("perPage"),
-            place=Query("from"),
+            place=Query("page"),
+            more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "from"),
+            arguments=("limit", "page"),
         ),
     )
 
     checkId: Annotated[
         int | None, Query("checkId"), Field(ge=1, description="Only what belongs to the check with this identifier.")
     ] = None
+    from_: Annotated[
+        str | None,
+        Query("from"),
+        Field(
+            alias="from",
+            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
+        ),
+    ] = None
     groupId: Annotated[
         int | None, Query("groupId"), Field(ge=1, description="Only what belongs to the group with this identifier.")
-    ] = None
-    page: Annotated[
-        int | None, Query("page"), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
     serverId: Annotated[
         int | None, Query("serverId"), Field(ge=1, description="Only what belongs to the server with this identifier.")
@@ -184,15 +190,10 @@ class ListIncidents(Tool):
         Query("to"),
         Field(description="End of the time span, in ISO 8601 with an offset from UTC. Without it, now."),
     ] = None
-    from_: Annotated[
-        str | None,
-        Local(),
-        Field(
-            alias="from",
-            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
-        ),
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),

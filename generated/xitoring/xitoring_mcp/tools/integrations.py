@@ -70,7 +70,7 @@ class ListIntegrations(Tool):
         "GET",
         "/integrations",
         id="listIntegrations",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -78,7 +78,7 @@ class ListIntegrations(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -91,7 +91,7 @@ class ListIntegrations(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),

@@ -25,7 +25,7 @@ class ListLocations(Tool):
         "GET",
         "/locations",
         id="listLocations",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -33,7 +33,7 @@ class ListLocations(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -47,7 +47,7 @@ class ListLocations(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),

@@ -50,7 +50,7 @@ class ListNotificationRoles(Tool):
         "GET",
         "/notification-roles",
         id="listNotificationRoles",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -58,14 +58,14 @@ class ListNotificationRoles(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
@@ -83,14 +83,15 @@ class ListNotifications(Tool):
         "GET",
         "/notifications",
         id="listNotifications",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
-            "offset",
+            "page",
             "data",
             limit=Query("perPage"),
-            place=Query("from"),
+            place=Query("page"),
+            more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "from"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -99,13 +100,18 @@ class ListNotifications(Tool):
         Query("channel"),
         Field(description="Only notifications through this channel."),
     ] = None
+    from_: Annotated[
+        str | None,
+        Query("from"),
+        Field(
+            alias="from",
+            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
+        ),
+    ] = None
     incidentId: Annotated[
         int | None,
         Query("incidentId"),
         Field(ge=1, description="Only notifications about the incident with this identifier."),
-    ] = None
-    page: Annotated[
-        int | None, Query("page"), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
     roleId: Annotated[
         int | None,
@@ -117,15 +123,10 @@ class ListNotifications(Tool):
         Query("to"),
         Field(description="End of the time span, in ISO 8601 with an offset from UTC. Without it, now."),
     ] = None
-    from_: Annotated[
-        str | None,
-        Local(),
-        Field(
-            alias="from",
-            description="Start of the time span, in ISO 8601 with an offset from UTC. Without it, 30 days before the end.",
-        ),
+    page: Annotated[
+        int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),

@@ -104,7 +104,7 @@ class ListTickets(Tool):
         "GET",
         "/tickets",
         id="listTickets",
-        fill=(("perPage", 20),),
+        fill=(("limit", 20),),
         paging=Paging(
             "page",
             "data",
@@ -112,7 +112,7 @@ class ListTickets(Tool):
             place=Query("page"),
             more="pagination.totalPages",
             total="pagination.total",
-            arguments=("perPage", "page"),
+            arguments=("limit", "page"),
         ),
     )
 
@@ -122,7 +122,7 @@ class ListTickets(Tool):
     page: Annotated[
         int | None, Local(), Field(ge=1, description="Which page of the list to return, counted from 1.")
     ] = None
-    perPage: Annotated[
+    limit: Annotated[
         int | None,
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
