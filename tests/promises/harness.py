@@ -87,9 +87,7 @@ STATUSPAL = Vendor("statuspal", "statuspal_mcp", "STATUSPAL_API_KEY")
 XITORING = Vendor("xitoring", "xitoring_mcp", "XITORING_API_KEY")
 OPENSTATUS = Vendor("openstatus", "openstatus_mcp", "OPENSTATUS_API_KEY", "x-openstatus-key", "{}")
 PAGERDUTY = Vendor("pagerduty", "pagerduty_mcp", "PAGERDUTY_USER_API_KEY", value="Token token={}")
-PAGERDUTY_REMOTE = Vendor(
-    "pagerduty-mcp", "pagerduty_remote_mcp", "PAGERDUTY_USER_API_KEY", value="Token token={}"
-)
+PAGERDUTY_REMOTE = Vendor("pagerduty-mcp", "pagerduty_remote_mcp", "PAGERDUTY_USER_API_KEY", value="Token token={}")
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
@@ -337,7 +335,14 @@ class OverHttp(Server):
             httpx2.AsyncClient(headers=self.vendor.headers(key), timeout=_SECONDS, verify=False) as http,
             Client(
                 streamable_http_client(self.url, http_client=http), mode=self.mode, **{**self._options, **options}
-    XX
+            ) as client,
+        ):
+            try:
+                return await work(client)
+            except MCPError as error:  # the task groups around would make a group of it
+                refused = error
+        raise refused
+
     def post(self, body: Any = LIST, **headers: str) -> httpx2.Response:
         """A request as no client sends it; `x_key` is the header X-Key."""
         return self.request("POST", headers, body)
