@@ -254,7 +254,11 @@ def _planned(
     if custom is None or not custom.is_file():
         return completed(planned, config, config.file, None)
     progress("reading custom.py")
-    return completed(planned, config, str(custom), custom.read_text(encoding="utf-8"))
+    try:
+        text = custom.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise Rejected([Problem("the file is not UTF-8", file=str(custom))]) from None
+    return completed(planned, config, str(custom), text)
 
 
 def _bare(document: Path, configuration: Path | None, progress: Callable[[str], None]) -> tuple[Spec, Plan]:

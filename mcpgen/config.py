@@ -115,6 +115,7 @@ class ToolConfig:
     title: str = ""
     description: str = ""
     only: tuple[str, ...] = ()
+    """What is offered. What is named here or in `defaults`, [arguments] and [tags] neither hide nor pin."""
     hide: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     pin: Mapping[str, Any] = field(default_factory=dict)

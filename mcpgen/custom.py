@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,12 @@ for name, thing in sorted(vars(module).items()):
         output = hints.get("return")
         is_model = isinstance(output, type) and issubclass(output, BaseModel)
         found.append({
-            "class": name, "about": {k: getattr(about, k) for k in about.__slots__}, "doc": inspect.getdoc(thing) or "",
+            "class": name, "about": {k: getattr(about, k) for k in about.__slots__},
+            "doc": inspect.cleandoc(thing.__doc__ or ""),
             "input": thing.model_json_schema(by_alias=True),
             "output": output.model_json_schema(by_alias=True, mode="serialization") if is_model else None,
         })
-print(json.dumps(found))
+print("\\n" + json.dumps(found))
 """
 
 
@@ -78,14 +80,29 @@ def _too_large(plan: Plan, config: Config) -> Iterator[Problem]:
 
 def _clashes(plan: Plan, path: str) -> Iterator[Problem]:
     names = Counter(t.name for t in plan.tools)
+    own = {t.name: t for t in plan.custom if t.module == "custom"}
     for name in sorted(n for n, count in names.items() if count > 1):
-        hint = "give one of them another name"
-        yield Problem(f"two tools are called {name!r}", file=path, hint=hint)
+        line, hint = 0, "give one of them another name"
+        if name in own:
+            line = _line(plan.custom_source, own[name].class_name)
+            hint = f'say name = "…" in the ABOUT of {own[name].class_name}, or name the other one in mcpgen.toml'
+        yield Problem(f"two tools are called {name!r}", file=path, hint=hint, line=line, column=1 if line else 0)
     lines = enumerate(plan.custom_source.splitlines(), 1)
-    named = ((Problem("", file=path, line=number), name) for number, line in lines for name in mentioned_tools(line))
+    named = (
+        (Problem("", file=path, line=number, column=line.index("{tool:") + 1), name)
+        for number, line in lines
+        for name in mentioned_tools(line)
+    )
     for place, name in (*plan.mentions, *named):
         if name not in names:
-            yield replace(place, message=f"there is no tool {name!r} to name in a description")
+            close = get_close_matches(name, names, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "name one that `mcpgen list` shows"
+            yield replace(place, message=f"there is no tool {name!r} to name in a description", hint=hint)
+
+
+def _line(text: str, class_name: str) -> int:
+    found = re.search(rf"^class {class_name}\b", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 0
 
 
 def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
@@ -93,6 +110,8 @@ def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
         tree = ast.parse(text)
     except SyntaxError as error:
         raise Rejected([Problem(error.msg, file=path, line=error.lineno or 0, column=error.offset or 0)]) from None
+    except ValueError as error:
+        raise Rejected([Problem(str(error), file=path)]) from None
     calls = dict(_calls(tree, {t.class_name: t for a in plan.areas for t in a.tools}))
     lines = {n.name: n.lineno for n in tree.body if isinstance(n, ast.ClassDef)}
     areas = {a.name for a in plan.areas} | {"custom"}
@@ -102,14 +121,17 @@ def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
         at = Problem("", file=path, line=lines.get(name, 0), column=1)
         tool_name = about["name"] or snake(name)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", tool_name):
-            wrong.append(replace(at, message=f"{tool_name!r} is no tool name"))
+            hint = "write a letter, then up to 63 of a-z 0-9 _ -"
+            wrong.append(replace(at, message=f"{tool_name!r} is no tool name", hint=hint))
         if about["area"] not in areas:
             hint = f"known: {', '.join(sorted(areas))}"
             wrong.append(replace(at, message=f"{name}: there is no area {about['area']!r}", hint=hint))
         if not found["doc"]:
-            wrong.append(replace(at, message=f"{name} has no docstring; it is the tool's description"))
+            hint = "say below the line of the class what the tool does"
+            wrong.append(replace(at, message=f"{name} has no docstring; it is the tool's description", hint=hint))
         if about["read_only"] and about["destructive"]:
-            wrong.append(replace(at, message=f"{name} cannot be read-only and destructive at once"))
+            message = f"{name} cannot be read-only and destructive at once"
+            wrong.append(replace(at, message=message, hint="say one of them in its ABOUT"))
         writes = [t for t in calls.get(name, ()) if not t.annotations.read_only]
         if about["read_only"] and writes:
             message = f"{name} is not read-only: it calls {', '.join(t.operation_id or t.name for t in writes)}"
@@ -135,7 +157,7 @@ def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
 
 def _calls(tree: ast.Module, tools: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
     """Yield the classes of a module with the tools that they, or the functions they use, name."""
-    imported = {a.asname or a.name: a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    imported = {a.asname or a.name: a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
     known = {local: tools[name] for local, name in imported.items() if name in tools}
     named = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
     for name in named:
@@ -147,6 +169,9 @@ def _calls(tree: ast.Module, tools: dict[str, Any]) -> Iterator[tuple[str, list[
                     if node.id in named and node.id not in seen:
                         seen.add(node.id)
                         todo.append(node.id)
+                elif isinstance(node, ast.Attribute) and node.attr in tools:  # notes.ListNotes
+                    used.add(node.attr)
+                    known[node.attr] = tools[node.attr]
         yield name, [known[u] for u in sorted(used) if u in known]
 
 
@@ -157,15 +182,36 @@ def _read(plan: Plan, path: str, text: str) -> list[dict[str, Any]]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
         command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {folder!r})\n{_READER}", plan.package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=120)
-    if done.returncode:
-        last = done.stderr.strip().rsplit("\n", 1)[-1]
-        lines = re.findall(r"tools[/\\]custom\.py\", line (\d+)", done.stderr)
-        message = f"the file cannot be imported: {last}"
-        hint = "operations are classes of .tools; [custom] operations names those that are no tools"
-        raise Rejected([Problem(message, file=path, line=int(lines[-1]) if lines else 0, hint=hint)])
-    found: list[dict[str, Any]] = json.loads(named_tools(done.stdout))
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, cwd=folder, timeout=_IMPORT_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            hint = "do nothing on import but define classes"
+            message = f"the file was still being imported after {_IMPORT_SECONDS} seconds"
+            raise Rejected([Problem(message, file=path, hint=hint)]) from None
+    try:
+        found: list[dict[str, Any]] = json.loads(named_tools(done.stdout.rstrip().rpartition("\n")[2]))
+    except ValueError:
+        raise Rejected([_not_imported(plan, path, done.stderr, folder)]) from None
     return found
+
+
+_IMPORT_SECONDS = 120
+
+
+def _not_imported(plan: Plan, path: str, said: str, folder: str) -> Problem:
+    """Return why the file cannot be imported, from a traceback."""
+    lines = re.findall(r"tools[/\\]custom\.py\", line (\d+)", said)
+    last = said.strip().rpartition("\n")[2] or "it ended the interpreter"
+    last = re.sub(rf" \([^()]*{re.escape(Path(folder).name)}[^()]*\)", "", last).replace(f"{plan.package}.tools", "")
+    hint = "operations are classes of the modules beside the file; [custom] operations names those that are no tools"
+    if missing := re.search(r"cannot import name '(\w+)' from '\.(\w+)'", last):
+        classes = [t.class_name for a in plan.areas if a.name == missing[2] for t in a.tools]
+        close = get_close_matches(missing[1], classes, 1)
+        hint = f"did you mean {close[0]}?" if close else f"{missing[2]} has {', '.join(classes) or 'none'}; {hint}"
+    line = int(lines[-1]) if lines else 0
+    return Problem(f"the file cannot be imported: {last}", file=path, line=line, column=1 if line else 0, hint=hint)
 
 
 def _flowing(text: str) -> str:

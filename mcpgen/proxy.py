@@ -94,7 +94,7 @@ def differences(known: Iterable[Mapping[str, Any]], listed: Iterable[Mapping[str
         elif name not in before:
             found.append(f"{name}: new")
         else:
-            old, new = before[name], after[name]
+            old, new = ({k: json.dumps(v, sort_keys=True) for k, v in e[name].items()} for e in (before, after))
             if changed := [k for k in _SHOWN if old.get(k) != new.get(k)]:
                 found.append(f"{name}: {', '.join(changed)} changed")
     return found
@@ -379,7 +379,8 @@ class _Proxy:
             seen.add(name)
             schema = _mended(entry.get("inputSchema"))
             if problem := _wrong_schema(schema):
-                self._leave_out(name, f"{pointer}/inputSchema", f"its inputSchema {problem}")
+                at = f"{pointer}/inputSchema" if "inputSchema" in entry else pointer
+                self._leave_out(name, at, f"its inputSchema {problem}")
             else:
                 if problem := _unusual(schema):
                     hint = f"where that matters, leave it out: [exclude] operations = [{json.dumps(name)}]"

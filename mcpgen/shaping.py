@@ -192,7 +192,8 @@ class _One:
         self._joined: list[tuple[int, str]] = []
         self._valued: list[tuple[int, Mapping[str, Any]]] = []
         self._limited: int | None = None
-        """Of a list in pages the hidden argument for how many."""
+        self._placed: int | None = None
+        """Of a list in pages the hidden argument for how many, and where it begins."""
         self._out = Shaped([])
 
     # -- names ------------------------------
@@ -360,7 +361,7 @@ class _One:
 
     def _fix(self) -> None:
         """Say what is sent for the arguments that are gone, now that the others have their names."""
-        hidden = self._gone - {i for i, _ in self._fixed} - {self._limited}
+        hidden = self._gone - {i for i, _ in self._fixed} - {self._limited, self._placed}
         if names := sorted(_where(self._drafts[i]) for i in hidden if not self._sent_anyway(self._drafts[i])):
             self._out.told.append(f"not offered, and not sent: {', '.join(names)}")
         for index, value in self._fixed:
@@ -563,7 +564,9 @@ class _One:
             markers["place"] = draft.marker_source
             first = _first_page(paging.style, draft.shape)
             start = self._keys[place] if place not in self._gone else ""
-            self._drafts[place] = replace(draft, marker_source="Local()", place="paging", required=False)
+            local = f"Local({'null=True' if 'null=True' in draft.marker_source else ''})"
+            self._drafts[place] = replace(draft, marker_source=local, place="paging", required=False)
+            self._placed = place
         if limit is not None:
             markers["limit"] = self._drafts[limit].marker_source
         key = self._limit(limit, most, min(policy.default_items, most))

@@ -206,10 +206,11 @@ class Remote:
         if problem := self._problem(result, entry):
             return _told(result, f"{self._host} answered the call, but {problem}. What it answered follows.")
         passed = {"resultType": "complete", **result}  # what the revisions before 2026-07-28 do not say
-        meta = result.get("_meta")
         # What is reserved there speaks of the other server's connection, not of this one's.
-        kept = {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")} if meta else {}
-        return cast(t.CallToolResult, {**passed, "_meta": kept})
+        meta = passed.pop("_meta", None) or {}
+        if kept := {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")}:
+            passed["_meta"] = kept
+        return cast(t.CallToolResult, passed)
 
     def _problem(self, result: Message, entry: Mapping[str, Any]) -> str:
         """What of a result would break the client of this server; empty when nothing would."""

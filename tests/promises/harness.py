@@ -15,8 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import mcp.types as t
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -202,7 +202,7 @@ class Server:
         """What it wrote to standard error so far."""
         raise NotImplementedError
 
-    def asked(self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY, **options: Any) -> _T:
+    def asked(self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY) -> _T:
         """What comes of a conversation. Over HTTP the client sends `key`, over stdio it is the server's."""
         raise NotImplementedError
 
@@ -234,7 +234,9 @@ class Server:
         """What the server says of itself: `capabilities`, `instructions`, `server_info`."""
 
         async def said(client: Client) -> Any:
-            return client.session.initialize_result or await client.session.discover()
+            if client.session.initialize_result:
+                return client.session.initialize_result
+            return t.DiscoverResult.model_validate(await client.session.send_discover(NOW))
 
         return self.asked(said)
 
@@ -250,15 +252,11 @@ class Server:
         raise NotImplementedError
 
 
-class OverStdio(Server):
-    """A server whose client is connected all the time, as there is but one."""
+class Connection:
+    """A client that is connected until it is closed, in a task of its own, as its task groups want it."""
 
-    def __init__(
-        self, vendor: Vendor, way: str, loop: Loop, command: Sequence[str], env: Mapping[str, str], options: Any
-    ) -> None:
-        super().__init__(vendor, way, loop)
-        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")
-        parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(env))
+    def __init__(self, loop: Loop, make: Callable[[], AbstractAsyncContextManager[Client]]) -> None:
+        self._loop = loop
         self._stop = asyncio.Event()
         self._ended = threading.Event()
         ready = threading.Event()
@@ -266,7 +264,7 @@ class OverStdio(Server):
 
         async def hold() -> None:
             try:
-                async with Client(stdio_client(parameters, self._log), mode=self.mode, **options) as self._client:
+                async with make() as self.client:
                     ready.set()
                     await self._stop.wait()
             except BaseException as error:
@@ -277,33 +275,53 @@ class OverStdio(Server):
 
         loop.start(hold())
         assert ready.wait(_SECONDS)
-        assert not failed, f"{failed} {self.said}"
-
-    @property
-    def said(self) -> str:
-        return os.pread(self._log.fileno(), 10_000_000, 0).decode("utf-8", "replace")
-
-    def asked(self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY, **options: Any) -> _T:
-        assert key == KEY, "over stdio the key is the server's"
-        return self.loop.run(work(self._client))
+        assert not failed, failed
 
     def close(self) -> None:
         async def stop() -> None:
             self._stop.set()
 
-        self.loop.run(stop())
+        self._loop.run(stop())
         assert self._ended.wait(30)
+
+
+class OverStdio(Server):
+    """A server whose client is connected all the time, as there is but one."""
+
+    def __init__(
+        self, vendor: Vendor, way: str, loop: Loop, command: Sequence[str], env: Mapping[str, str], options: Any
+    ) -> None:
+        super().__init__(vendor, way, loop)
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+        parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(env))
+
+        def make() -> Client:
+            return Client(stdio_client(parameters, self._log), mode=self.mode, **options)
+
+        self._connection = Connection(loop, make)
+
+    @property
+    def said(self) -> str:
+        return os.pread(self._log.fileno(), 50_000_000, 0).decode("utf-8", "replace")
+
+    def asked(self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY) -> _T:
+        assert key == KEY, "over stdio the key is the server's"
+        return self.loop.run(work(self._connection.client))
+
+    def close(self) -> None:
+        self._connection.close()
         self._log.close()
 
 
 class OverHttp(Server):
-    """A server on a port; each conversation is a client of its own, as the server keeps nothing between requests."""
+    """A server on a port, with a client for each key."""
 
     def __init__(
         self, vendor: Vendor, way: str, loop: Loop, command: Sequence[str], env: Mapping[str, str], options: Any
     ) -> None:
         super().__init__(vendor, way, loop)
         self._options = options
+        self._connections: dict[tuple[str, str], Connection] = {}
         port = [] if "--port" in command else ["--port", "0"]
         self._process = subprocess.Popen([*command, "--http", *port], env=dict(env), stderr=subprocess.PIPE, text=True)
         self._said: list[str] = []
@@ -325,23 +343,24 @@ class OverHttp(Server):
     def said(self) -> str:
         return "".join(self._said)
 
-    def asked(self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY, **options: Any) -> _T:
-        return self.loop.run(self.conversation(work, key, **options))
+    def asked(self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY) -> _T:
+        return self.loop.run(work(self.client(key)))
 
-    async def conversation(
-        self, work: Callable[[Client], Coroutine[Any, Any, _T]], key: str = KEY, **options: Any
-    ) -> _T:
-        async with (
-            httpx2.AsyncClient(headers=self.vendor.headers(key), timeout=_SECONDS, verify=False) as http,
-            Client(
-                streamable_http_client(self.url, http_client=http), mode=self.mode, **{**self._options, **options}
-            ) as client,
-        ):
-            try:
-                return await work(client)
-            except MCPError as error:  # the task groups around would make a group of it
-                refused = error
-        raise refused
+    def client(self, key: str) -> Client:
+        """A client that sends `key` with every request."""
+        mode = self.mode
+
+        @asynccontextmanager
+        async def make() -> AsyncIterator[Client]:
+            async with (
+                httpx2.AsyncClient(headers=self.vendor.headers(key), timeout=_SECONDS, verify=False) as http,
+                Client(streamable_http_client(self.url, http_client=http), mode=mode, **self._options) as client,
+            ):
+                yield client
+
+        if (key, mode) not in self._connections:
+            self._connections[key, mode] = Connection(self.loop, make)
+        return self._connections[key, mode].client
 
     def post(self, body: Any = LIST, **headers: str) -> httpx2.Response:
         """A request as no client sends it; `x_key` is the header X-Key."""
@@ -352,9 +371,15 @@ class OverHttp(Server):
         with httpx2.Client(timeout=30, verify=False) as http:
             return http.request(method, self.url, headers={**ACCEPT, **named}, json=body)
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End the process; its clients know nothing of it."""
         self._process.terminate()
         self._process.wait(20)
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self.stop()
         self._reading.join(10)
         assert self._process.stderr is not None
         self._process.stderr.close()

@@ -108,11 +108,12 @@ sys.addaudithook(hook)
 def test_sp_04_and_sp_05_the_key_is_the_callers(start: Starter, api: Api) -> None:
     """Of two callers at a time each uses its own bearer upstream, per request; the server has none."""
     server: Any = start.shared("http")
+    clients = {key: server.client(key) for key in (KEY, OTHER)}
 
     async def many() -> None:
         async def call(key: str, number: int) -> None:
             arguments = {"name": f"{key} {number}", "subdomain": "lumen"}
-            result = await server.conversation(lambda client: client.call_tool("create_container", arguments), key)
+            result = await clients[key].call_tool("create_container", arguments)
             assert not result.is_error
 
         await asyncio.gather(*(call(key, number) for number in range(10) for key in (KEY, OTHER)))

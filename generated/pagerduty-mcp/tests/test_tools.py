@@ -51,7 +51,7 @@ def test_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self: Remote, remote: str, entry: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller
     ) -> Any:
         passed.append((remote, arguments))
-        return {"content": [], "isError": True}
+        return {"content": [], "isError": True, "resultType": "complete"}
 
     monkeypatch.setattr(Remote, "call", call)
     contract = Contract(load_tool("pagerduty_remote_mcp", TOOLS[name]), ENTRIES[name]["inputSchema"])

@@ -82,29 +82,32 @@ def conforming(result: t.CallToolResult, schema: Mapping[str, Any] | None) -> t.
     jsonschema: Any = importlib.import_module("jsonschema")
     checker = jsonschema.Draft202012Validator(schema)
     value = copy.deepcopy(result.structured_content or {})
-    left: list[str] = []
-    while (error := next(checker.iter_errors(value), None)) is not None:
-        path = list(error.absolute_path)
-        if not path or len(left) > _MOST_MISFITS:
+    left: list[tuple[str | int, ...]] = []
+    while errors := {tuple(error.absolute_path): error for error in checker.iter_errors(value)}:
+        if () in errors:
             result.structured_content = None
             result.is_error = True
-            why = shorten(str(error.message), 200)
+            why = shorten(str(errors[()].message), 200)
             result.content.append(_text(f"This is not what the tool's output schema promises: {why}."))
             return result
-        holder = value
-        for step in path[:-1]:
-            holder = holder[step]
-        del holder[path[-1]]
-        left.append(path_text(path))
+        misfits = sorted(errors, key=_in_order)
+        left += misfits
+        for *way, last in reversed(misfits):  # of a list the last first: the others keep their places
+            holder = value
+            for step in way:
+                holder = holder[step]
+            del holder[last]
     if left:
-        told = ", ".join(f"`{p}`" for p in left[:_TOLD_CUTS])
+        told = ", ".join(f"`{path_text(p)}`" for p in left[:_TOLD_CUTS])
+        told += f" and {len(left) - _TOLD_CUTS:,} more" if len(left) > _TOLD_CUTS else ""
         text = f"Not as the output schema says, and so only in the text and not in the structured content: {told}."
         result.content.append(_text(text))
     result.structured_content = value
     return result
 
 
-_MOST_MISFITS = 200
+def _in_order(path: tuple[str | int, ...]) -> list[tuple[int, str]]:
+    return [(step, "") if isinstance(step, int) else (-1, step) for step in path]
 
 
 def refusal(text: str) -> t.CallToolResult:

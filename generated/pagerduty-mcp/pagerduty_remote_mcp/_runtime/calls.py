@@ -7,10 +7,11 @@ what was asked for is passed on. What an operation says of all that is in its `O
 from __future__ import annotations
 
 import copy
-import hashlib
+import hmac
 import importlib
 import json
 import re
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +19,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
+
+from .pages import Pages, at, parsed
 from .service import Caller, Settings
 from .tool import (
     Argument,
@@ -36,12 +40,13 @@ from .tool import (
     Tool,
     shorten,
 )
-from .upstream import Answer, Client, is_json
-from .wire import build
+from .upstream import Answer, Client
+from .wire import build, text_of
 
 _CONTEXTS_KEPT = 256
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _STEPS = re.compile(r"[^.\[\]]+|\[\]")
+_NO_HEADER_VALUE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ApiError(Refused):
@@ -64,6 +69,7 @@ class Calls:
         self._client = client
         self._load = load
         self._contexts: OrderedDict[tuple[str, bytes], Answer] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
 
     async def answer(self, contract: Contract, arguments: Mapping[str, Any], caller: Caller) -> Answer:
         """The API's answer to a tool's arguments, which `contract` has checked, reduced to what is passed on.
@@ -71,15 +77,7 @@ class Calls:
         Raises Refused when nothing can be sent, or when no complete answer came.
         """
         operation = _operation(contract)
-        given = await self._prepared(operation, arguments, caller)
-        bindings = list(contract.bindings)
-        for number, (target, value) in enumerate(operation.fixed):
-            if not isinstance(target, str):
-                key = f"\0{number}"
-                content = await self._value(value, arguments, caller)
-                if content is not _ABSENT:
-                    bindings.append((key, target))
-                    given[key] = content
+        bindings, given = await self._prepared(contract, operation, arguments, caller)
         if operation.paging is not None:
             return await self._pages(operation, operation.paging, bindings, given, caller)
         answer = await self._send(operation, bindings, given, caller)
@@ -89,11 +87,12 @@ class Calls:
         """The value at `name.path` of a context. Raises Refused when its operation fails or has no such value."""
         name, _, rest = path.partition(".")
         answer = await self._context(name, caller)
+        asked = f"{answer.method} {urlsplit(answer.url).path}"
         if not 200 <= answer.status < 300:
-            raise ApiError(answer, name)
+            raise ApiError(answer, asked)
         value = at(parsed(answer), rest)
         if value is None:
-            raise Refused(f"the API's answer has no {path}")
+            raise Refused(f"the answer to {asked} has no {rest}")
         return value
 
     async def _context(self, name: str, caller: Caller) -> Answer:
@@ -101,14 +100,16 @@ class Calls:
 
         What may be different the next time is not kept: a credential that is not accepted, a limit, a failure.
         """
-        # Of a caller's key only this is kept, and nothing can be made of it.
-        known = name, hashlib.sha256(json.dumps(sorted((caller.values or {}).items())).encode()).digest()
+        # Of a caller's key only this is kept, and without the secret nothing can be made of it.
+        values = json.dumps(sorted((caller.values or {}).items())).encode()
+        known = name, hmac.digest(self._secret, values, "sha256")
         if known in self._contexts:
             self._contexts.move_to_end(known)
             return self._contexts[known]
         contract = Contract(self._load(self._settings.service.contexts[name]), {})
         operation = _operation(contract)
-        answer = await self._client.send(operation, build(operation, (), {}), caller)
+        bindings, given = await self._prepared(contract, operation, {}, caller)
+        answer = await self._client.send(operation, build(operation, _sent(bindings), given), caller)
         if answer.status not in (401, 408, 429) and answer.status < 500:
             self._contexts[known] = answer
             if len(self._contexts) > _CONTEXTS_KEPT:
@@ -117,30 +118,39 @@ class Calls:
 
     # -- what is sent ------------------------------
 
-    async def _prepared(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
-        """The arguments with what is filled in, in the API's own words."""
+    async def _prepared(
+        self, contract: Contract, operation: Operation, arguments: Mapping[str, Any], caller: Caller
+    ) -> tuple[list[tuple[str, Marker]], dict[str, Any]]:
+        """What is sent and where it goes: the arguments with what is filled in, in the API's own words."""
         given = copy.deepcopy(dict(arguments)) if operation.fill or operation.fixed else dict(arguments)
+        bindings = list(contract.bindings)
         for path, value in operation.fill:
-            if any(holder.get(key, _ABSENT) is _ABSENT for holder, key in _holders(given, path)):
-                content = await self._value(value, arguments, caller)
+            if any(key not in holder for holder, key in _holders(given, path)):
+                content = await self._value(value, given, caller)
                 for holder, key in _holders(given, path):
                     if content is not _ABSENT:
                         holder.setdefault(key, copy.deepcopy(content))
-        for target, value in operation.fixed:
-            if isinstance(target, str) and (holders := list(_holders(given, target))):
-                content = await self._value(value, arguments, caller)
-                for holder, key in holders:
-                    holder[key] = copy.deepcopy(content)
         for key, names in operation.values:
-            if key in given:
-                value = given[key]
-                given[key] = (
-                    [_translated(v, names) for v in value] if isinstance(value, list) else _translated(value, names)
-                )
+            value = given.get(key)
+            if isinstance(value, list):
+                given[key] = [_translated(v, names) for v in value]
+            elif key in given:
+                given[key] = _translated(value, names)
         for key, separator in operation.join:
             if isinstance(given.get(key), list):
-                given[key] = separator.join(map(str, given[key]))
-        return given
+                given[key] = separator.join(map(text_of, given[key]))
+        for number, (target, value) in enumerate(operation.fixed):
+            holders: list[tuple[dict[str, Any], str]] = [(given, f"\0{number}")]
+            if isinstance(target, str):
+                holders = list(_holders(given, target))
+            content = await self._value(value, given, caller) if holders else _ABSENT
+            if content is _ABSENT:
+                continue
+            for holder, key in holders:
+                holder[key] = copy.deepcopy(content)
+            if not isinstance(target, str):
+                bindings.append((f"\0{number}", target))
+        return bindings, given
 
     async def _value(self, value: Any, arguments: Mapping[str, Any], caller: Caller) -> Any:
         """A value of `fill` or `fixed` as JSON; `_ABSENT` when the argument that it repeats is not given."""
@@ -169,20 +179,20 @@ class Calls:
         caller: Caller,
         query: list[str] | None = None,
     ) -> Answer:
-        wire = build(operation, [b for b in bindings if not isinstance(b[1], Local)], given)
+        wire = build(operation, _sent(bindings), given)
         if query is not None:
             wire.query = query
         said = {name.lower() for name, _ in wire.headers}
         for header, path in self._settings.service.context_headers:
             if header.lower() not in said:
                 try:
-                    text = str(await self.context(path, caller))
-                    wire.headers.append((header, text.encode("latin-1")))
+                    value = await self.context(path, caller)
+                    text = text_of(value).encode("latin-1")
                 except (Refused, UnicodeEncodeError):
                     continue  # an account's key has no user: what needs the header is refused by the API, with a reason
+                if not isinstance(value, dict | list) and not _NO_HEADER_VALUE.search(text_of(value)):
+                    wire.headers.append((header, text))
         return await self._client.send(operation, wire, caller)
-
-    # -- pages ------------------------------
 
     async def _pages(
         self,
@@ -194,58 +204,36 @@ class Calls:
     ) -> Answer:
         """The items of a list up to the tool's limit, as one answer; an answer that is no such list as it is.
 
-        No page is asked for that is not needed; what fails later than on the first page ends the list and says so.
+        No page is asked for that is not needed, and none for longer than a call may take; what fails later than on the
+        first page ends the list and says so.
         """
-        count, start = paging.arguments
-        wanted = min(int(given.get(count, paging.max_items)), paging.max_items)
-        place = given.get(start) if start else None
-        place = place if place is not None else {"offset": 0, "page": 1}.get(paging.style)
-        fixed_size = min(wanted, paging.page_size)
-        found: list[Any] = []
-        first: Answer | None = None
-        total: int | None = None
-        query: list[str] | None = None
-        more, why = True, ""
-        while more and len(found) < wanted:
-            size = fixed_size if paging.style in ("page", "none") else min(wanted - len(found), paging.page_size)
-            extra = [("\0limit", paging.limit, size), ("\0place", paging.place, place)]
-            sent = [(key, marker) for key, marker, value in extra if marker is not None and value is not None]
-            values = {key: value for key, _, value in extra if value is not None}
-            answer = await self._send(operation, [*bindings, *sent], {**given, **values}, caller, query)
-            value = parsed(answer) if 200 <= answer.status < 300 else None
-            items = at(value, paging.items)
-            if not isinstance(items, list):
-                if first is None:
-                    return answer
-                why = f"the next page answered {answer.status} {answer.reason}".strip()
-                break
-            first = first or answer
-            found += items
-            if isinstance(count_ := at(value, paging.total) if paging.total else None, int):
-                total = count_
-            if paging.style == "none":
-                more = _cut(paging, value, items, size)
-                why = "the API gives no more at once" if more and len(found) < wanted else ""
-                break
-            place, more, query = _onward(paging, answer, value, items, size, place, total, len(found))
-        if first is None:
-            raise Refused("nothing was asked for")
-        more = more or len(found) > wanted
-        exact = len(found) <= wanted
-        found = found[:wanted]
-        note = _told(paging, len(found), more, why, total, place if exact else None)
-        items_ = _selected(operation.select, found) if operation.select else found
-        return _with(first, {paging.names[0]: items_, paging.names[1]: note})
+        pages = Pages(paging, given)
+        since = anyio.current_time()
+
+        async def read() -> Answer:
+            sent, values = pages.request()
+            return await self._send(operation, [*bindings, *sent], given | values, caller, pages.query)
+
+        first = await read()
+        if not pages.take(first):
+            return first
+        with anyio.CancelScope(deadline=since + self._client.timeout) as clock:
+            while pages.going:
+                try:
+                    pages.take(await read())
+                except Refused as error:
+                    pages.stop(f"the next page did not come: {error}")
+        if clock.cancelled_caught:
+            pages.stop(f"reading on would take longer than {self._client.timeout:g} seconds")
+        items = _selected(operation, first, pages.items) if operation.select else pages.items
+        return _with(first, {paging.names[0]: items, paging.names[1]: pages.note()})
 
 
 _ABSENT: Any = object()
 
 
-def at(value: Any, path: str) -> Any:
-    """The value at a path of keys with dots; None where there is none. An empty path is the value itself."""
-    for key in filter(None, path.split(".")):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def _sent(bindings: Iterable[tuple[str, Marker]]) -> list[tuple[str, Marker]]:
+    return [b for b in bindings if not isinstance(b[1], Local)]
 
 
 def _operation(contract: Contract) -> Operation:
@@ -267,7 +255,7 @@ def _holders(value: Any, path: str) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _translated(value: Any, names: Mapping[Any, Any]) -> Any:
-    return names.get(value, value) if isinstance(value, (str, int)) else value
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _moment(distance: str) -> str:
@@ -277,26 +265,27 @@ def _moment(distance: str) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def parsed(answer: Answer) -> Any:
-    """The JSON value of an answer; None when it is none."""
-    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if answer.cut or not (is_json(media_type) or not media_type):
-        return None
-    try:
-        return json.loads(answer.body)
-    except ValueError:
-        return None
-
-
 def _with(answer: Answer, value: Any) -> Answer:
     """The answer as if it had held `value`."""
     body = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
     return replace(answer, headers={**answer.headers, "content-type": "application/json"}, body=body)
 
 
-def _selected(expression: str, value: Any) -> Any:
+def _selected(operation: Operation, answer: Answer, value: Any) -> Any:
+    """What an operation passes on of `value`. Raises Refused for a value that its expression does not fit.
+
+    The answer is not shown instead: an expression may be there to leave a secret out.
+    """
     jmespath: Any = importlib.import_module("jmespath")  # only servers that select something have it; it has no types
-    return jmespath.search(expression, value)
+    try:
+        return jmespath.search(operation.select, value)
+    except (jmespath.exceptions.JMESPathError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        why = re.sub(r"(?s), invalid type for value: .*", ": a value of another type", str(error)).splitlines()
+        done = "nothing was changed" if operation.reading else "the request was carried out: do not repeat it"
+        raise Refused(
+            f"the API answered {answer.status}, but not as this tool expects, so that its answer cannot be passed on "
+            f"(select {operation.select}{f': {shorten(why[0], 200)}' if why else ''}); {done}"
+        ) from None
 
 
 def _reduced(operation: Operation, answer: Answer, arguments: Mapping[str, Any]) -> Answer:
@@ -310,74 +299,20 @@ def _reduced(operation: Operation, answer: Answer, arguments: Mapping[str, Any])
     value = parsed(answer)
     if value is None:
         return answer
-    if operation.unwrap and isinstance(value, dict) and value.keys() == {operation.unwrap}:
+    if operation.unwrap:
+        if not isinstance(value, dict) or operation.unwrap not in value:
+            return answer
+        if len(value) > 1 and not operation.drops and not operation.select:
+            return answer  # it holds more than its wrapper: nothing is dropped in silence
         value = value[operation.unwrap]
-    elif not operation.select:
-        return answer  # it holds more than its wrapper: nothing is dropped in silence
-    return _with(answer, _selected(operation.select, value) if operation.select else value)
+    return _with(answer, _selected(operation, answer, value) if operation.select else value)
 
 
 def _filled(template: str, arguments: Mapping[str, Any]) -> str:
-    return re.sub(r"\{([A-Za-z0-9_-]+)\}", lambda m: shorten(str(arguments.get(m[1], m[0])), 200), template)
+    def shown(match: re.Match[str]) -> str:
+        return shorten(text_of(arguments[match[1]]), 200) if match[1] in arguments else "?"
 
-
-def _onward(
-    paging: Paging, answer: Answer, value: Any, items: list[Any], size: int, place: Any, total: int | None, count: int
-) -> tuple[Any, bool, list[str] | None]:
-    """Where the next page starts, whether there is one, and the query that asks for it if it is given whole."""
-    said = at(value, paging.more) if paging.more else None
-    match paging.style:
-        case "cursor":
-            going = isinstance(said, (str, int)) and not isinstance(said, bool) and said not in ("", place)
-            return (said if going else None), going and bool(items), None
-        case "link":
-            query = _next_link(answer)
-            return None, bool(query and items), query
-        case "offset" | "page":
-            following = place + len(items) if paging.style == "offset" else place + 1
-            if isinstance(said, bool):
-                going = said
-            elif isinstance(said, int) and paging.style == "page":
-                going = place < said  # a number of pages
-            elif total is not None:
-                going = (following if paging.style == "offset" else place * size) < total
-            else:
-                going = len(items) >= size
-            return following, going and bool(items), None
-    return None, False, None
-
-
-def _cut(paging: Paging, value: Any, items: list[Any], size: int) -> bool:
-    """Whether a list that comes at once is not whole: the API says so, or gave just as many as it was asked for."""
-    said = at(value, paging.more) if paging.more else None
-    return said if isinstance(said, bool) else paging.limit is not None and len(items) >= size
-
-
-def _next_link(answer: Answer) -> list[str] | None:
-    """The query of `rel="next"` in the header Link (RFC 8288), if it leads to the same resource."""
-    for target, rest in re.findall(r"<([^<>]*)>([^<]*)", answer.headers.get("link", "")):
-        if re.search(r"""\brel\s*=\s*"?[^";]*\bnext\b""", rest):
-            here, there = urlsplit(answer.url), urlsplit(target)
-            if there.query and there.path in ("", here.path) and there.netloc in ("", here.netloc):
-                return there.query.split("&") if there.query.isascii() and there.query.isprintable() else None
-    return None
-
-
-def _told(paging: Paging, count: int, more: bool, why: str, total: int | None, place: Any) -> str:
-    """The sentence about the items of a result."""
-    noun = "item" if count == 1 else "items"
-    if why:
-        return f"The first {count:,} {noun}; not all, because {why}."
-    if not more:
-        return f"{count:,} {noun}, all there are."
-    of = f" of {total:,}" if total is not None and total > count else ""
-    limit, start = paging.arguments
-    onward = f"continue with `{start}` {json.dumps(place)}" if start and place is not None else ""
-    if count >= paging.max_items:
-        rest = f" To go on, {onward}." if onward else " Narrow the search to see the others."
-        return f"The first {count:,}{of} {noun}, the most that one call returns; there are more.{rest}"
-    wider = f"ask with a higher `{limit}`, up to {paging.max_items:,}"
-    return f"The first {count:,}{of} {noun}; there are more: {wider}{f', or {onward}' if onward else ''}."
+    return re.sub(r"\{([A-Za-z0-9_-]+)\}", shown, template)
 
 
 def way_on(contract: Contract) -> list[str]:

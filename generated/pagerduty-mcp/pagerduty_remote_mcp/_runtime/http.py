@@ -125,7 +125,7 @@ class Keys:
         holes = {key: hole for key, hole in found.items() if hole is not None}
         ways: list[tuple[str, ...]] = [way for way in service.requirements if way and holes.keys() >= {*way}]
         ways += [(key,) for key in holes if not any(key in way for way in ways)]  # an operation may have its own
-        if service.http.header:  # one header has one key
+        if service.http.header or service.http.value:  # it is said of one key
             ways = [way for way in ways if not way[1:]][:1]
         self._service = service
         self._ways = [[holes[key] for key in way] for way in ways]

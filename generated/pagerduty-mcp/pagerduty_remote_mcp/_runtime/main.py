@@ -76,6 +76,12 @@ def _parser(service: Service) -> argparse.ArgumentParser:
         action="store_true",
         help="also offer tools that change something; without it they are neither listed nor callable",
     )
+    tools.add_argument(
+        "--ask-before-writes",
+        action="store_true",
+        help="ask the user, through the client, before every call that may change something; a client that cannot ask "
+        "is refused it. Most clients ask by themselves, so this is off",
+    )
     listed: dict[str, Any] = {"action": "extend", "type": _names, "default": [], "metavar": "NAME,…"}
     tools.add_argument("--tools", **listed, help="offer only these tools (and those of --areas)")
     tools.add_argument("--exclude-tools", **listed, help="do not offer these tools")
@@ -182,6 +188,8 @@ def _start_logging(level: str, settings: Settings) -> None:
     handler.setFormatter(logging.Formatter(f"{settings.service.name}: %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(MaskingFilter(settings.mask))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It would write down every result, and some hold a secret that the API shows only once.
+    logging.getLogger("sse_starlette").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     # Who runs the server wants to know what was changed through it, however little else is to be logged.
     audit = logging.getLogger(f"{__package__}.audit")
     audit.handlers = [logging.StreamHandler(sys.stderr)]
@@ -317,7 +325,14 @@ def _serve(settings: Settings, tools: _Selection, keys: Keys | None, options: ar
         raise ConfigurationError("tools.json is missing from the installed package; install it again")
     entries = Entries(data, tools.places, tools.enabled)
     server = ToolServer(
-        settings, entries, tools.hidden, tools.places, options.timeout, options.result_limit, entries.pages()
+        settings,
+        entries,
+        tools.hidden,
+        tools.places,
+        options.timeout,
+        options.result_limit,
+        entries.pages(),
+        options.ask_before_writes,
     ).server()
     gc.freeze()
     gc.set_threshold(50_000)

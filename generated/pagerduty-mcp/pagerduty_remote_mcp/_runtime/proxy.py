@@ -39,6 +39,8 @@ _BARRED = (401, 403, 407, 429, 503)
 _STALE = (t.HEADER_MISMATCH, t.UNSUPPORTED_PROTOCOL_VERSION)
 _DEEP = 100
 """Levels of a result; the SDK's serialiser gives up at about 250."""
+_LOST = re.compile(r"session|initiali[sz]ed|protocol.version", re.IGNORECASE)
+"""What the SDKs say with a 400 to a request that does not fit what was settled."""
 _PAGES = 1_000
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -133,7 +135,7 @@ class Remote:
         headers: Mapping[str, str] | None = None,
     ) -> Message | Answer:
         """The result of one request. Nothing was carried out where it is sent again: the other server had changed."""
-        for known in dict.fromkeys((self._known, None)):
+        for known in (self._known, None):
             session = known.session if known else ""
             line = _Line(self._client, self._endpoint, operation, caller, session, headers or {})
             try:
@@ -203,11 +205,12 @@ class Remote:
             raise Refused(f"{self._host} answered with data that is nested too deeply to be passed on")
         if problem := self._problem(result, entry):
             return _told(result, f"{self._host} answered the call, but {problem}. What it answered follows.")
-        passed = {key: value for key, value in result.items() if key != "_meta"}
-        meta = result.get("_meta")
+        passed = {"resultType": "complete", **result}  # what the revisions before 2026-07-28 do not say
         # What is reserved there speaks of the other server's connection, not of this one's.
-        kept = {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")} if meta else {}
-        return cast(t.CallToolResult, passed | ({"_meta": kept} if kept else {}))
+        meta = passed.pop("_meta", None) or {}
+        if kept := {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")}:
+            passed["_meta"] = kept
+        return cast(t.CallToolResult, passed)
 
     def _problem(self, result: Message, entry: Mapping[str, Any]) -> str:
         """What of a result would break the client of this server; empty when nothing would."""
@@ -236,7 +239,7 @@ class Remote:
 
 
 async def listed(settings: Settings, timeout: float) -> list[Message]:
-    """What the server at a service's endpoint lists, to the environment's credential. Raises Refused with the reason."""
+    """What the server at a service's endpoint lists to the environment's credential. Raises Refused with a reason."""
     client = Client(settings, timeout)
     remote = Remote(settings, client, timeout)
     try:
@@ -349,7 +352,7 @@ class _Line(httpx2.AsyncBaseTransport):
         """Whether the other server no longer takes what was settled with it before: its session, or its era."""
         error = self.reply.get("error")
         stated = error if isinstance(error, dict) else {}
-        lost = self._status == 400 and re.search(r"session|initiali[sz]ed", str(stated.get("message")), re.IGNORECASE)
+        lost = self._status == 400 and _LOST.search(str(stated.get("message")))
         return self._status == 404 or bool(lost) or stated.get("code") == t.UNSUPPORTED_PROTOCOL_VERSION
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

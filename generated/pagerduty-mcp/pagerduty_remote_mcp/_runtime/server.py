@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import mcp.types as t
@@ -21,6 +22,7 @@ from mcp.server import CacheHint, Server, ServerRequestContext
 
 from .answers import conforming, refusal, result_of
 from .calls import ApiError, Calls, way_on
+from .consent import consent
 from .custom import Api, CustomTool, answer_of
 from .http import caller_of
 from .proxy import Remote
@@ -98,7 +100,8 @@ class ToolServer:
 
     `tools` are the entries of tools.json that are enabled, `hidden` the names of the others, `places` tells where
     each tool's class is, `timeout` is the time for one call in seconds, `result_limit` what a result may hold of an
-    answer in characters, `pages` the names that each page of tools/list has (all on one by default).
+    answer in characters, `pages` the names that each page of tools/list has (all on one by default), `asking` whether
+    the user is asked before a tool that may change something.
     """
 
     def __init__(
@@ -110,9 +113,11 @@ class ToolServer:
         timeout: float,
         result_limit: int = RESULT_LIMIT,
         pages: Sequence[Sequence[str]] = (),
+        asking: bool = False,
     ) -> None:
         self._settings = settings
         self._result_limit = result_limit
+        self._asking = asking
         self._tools = tools
         self._hidden = hidden
         self._places = places
@@ -172,7 +177,9 @@ class ToolServer:
         self._client.prepare()
         importlib.import_module("jsonschema")  # what checks the keywords that no class can say
 
-    async def call_tool(self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams) -> t.CallToolResult:
+    async def call_tool(
+        self, ctx: ServerRequestContext[None], params: t.CallToolRequestParams
+    ) -> t.CallToolResult | t.InputRequiredResult:
         """The result of a tool. Whatever goes wrong becomes a result that the model can act on.
 
         Raises MCPError for a tool that does not exist or is switched off (-32602), and for an answer of the API with a
@@ -184,13 +191,18 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
+            if self._asking and not (self._tools[name].get("annotations") or {}).get("readOnlyHint"):
+                title = f"{self._settings.service.title}, {self._tools[name].get('title') or name}"
+                shown = self._settings.mask(json.dumps(arguments, ensure_ascii=False, indent=2))
+                if (question := await consent(ctx, params, title, shown)) is not None:
+                    return question
             if issubclass(contract.tool, ProxiedTool):
                 passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller_of(ctx))
                 if not isinstance(passed, Answer):
                     return passed
                 answer = passed
             else:
-                answer = await self._answer(contract, arguments, caller_of(ctx))
+                answer = await self._answer(name, contract, arguments, caller_of(ctx))
             errors = self._settings.service.errors
             result = result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
             return conforming(result, self._tools[name].get("outputSchema"))
@@ -205,12 +217,12 @@ class ToolServer:
             logger.exception("tool %s failed", name)
             return refusal(f"{name}: internal error in the server, not in your arguments; the operator finds it logged")
 
-    async def _answer(self, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
+    async def _answer(self, name: str, contract: Contract, arguments: dict[str, Any], caller: Caller) -> Answer:
         if not issubclass(contract.tool, CustomTool):
             return await self._calls.answer(contract, arguments, caller)
         tool = contract.tool.model_validate(arguments)
         try:
-            return answer_of(await tool.run(Api(self._calls, self._operation, caller)))
+            return answer_of(await tool.run(Api(self._calls, self._operation, replace(caller, tool=name))))
         except ApiError as error:
             return error.answer
 

@@ -327,12 +327,14 @@ class Service:
 class Caller:
     """Who calls a tool: the values of the variables of its credential, None for the environment's, and its request.
 
-    `advice` is how callers send their key: a clause for one who did not.
+    `advice` is how callers send their key: a clause for one who did not. `tool` is the name of a tool that calls
+    operations of other names.
     """
 
     values: Mapping[str, str] | None = field(default=None, repr=False)
     request: str = ""
     advice: str = ""
+    tool: str = ""
 
 
 ANYONE = Caller()

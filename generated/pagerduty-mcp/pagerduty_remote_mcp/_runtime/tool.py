@@ -220,8 +220,9 @@ class Paging:
 
     `style` is offset, page, cursor, link (RFC 8288, rel="next"), or none: all of it comes at once. `items`, `more` and
     `total` are paths in an answer; `limit` and `place` say where a page's size and start go; `arguments` are the keys
-    of the tool's arguments for how many items, and where to start. `names` are what the result calls the items and the
-    sentence about them.
+    of the tool's arguments for how many items, and where to start, empty where there is none. A page has `least` to
+    `page_size` items; `first` is where the list begins, by default offset 0 or page 1. `names` are what the result
+    calls the items and the sentence about them.
     """
 
     style: str
@@ -231,6 +232,8 @@ class Paging:
     more: str = ""
     total: str = ""
     page_size: int = 100
+    least: int = 1
+    first: int | None = None
     max_items: int = 1000
     arguments: tuple[str, str] = ("limit", "")
     names: tuple[str, str] = ("items", "note")
@@ -274,9 +277,9 @@ class Operation:
     (a path), `values` are the API's for the names that a model sees, `join` what the items of a list are joined with.
     A path leads into an argument: `service.type`, `layers[].users[].type`.
 
-    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key,
-    `select` is a JMESPath expression for what is passed on, `empty` the text for an answer without a body, in which
-    `{argument}` is the value of one.
+    Of the answer, `paging` collects the items of a list, `unwrap` takes the value out of an object with that one key
+    (and whatever else is in it, if it `drops` that), `select` is a JMESPath expression for what is passed on of the
+    value or the items, `empty` the text for an answer without a body, in which `{argument}` is the value of one.
     """
 
     name: str
@@ -297,6 +300,7 @@ class Operation:
     join: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None
     unwrap: str = ""
+    drops: bool = False
     select: str = ""
     empty: str = ""
 
@@ -319,6 +323,20 @@ class Model(BaseModel):
     # Built when first used: a call pays for the models of its own tool, not for those of the whole area.
     # What nobody declared stays: a custom tool that reads an object and writes it back must not lose parts of it.
     model_config = ConfigDict(defer_build=True, protected_namespaces=(), extra="allow")
+
+    def __init__(self, /, **given: Any) -> None:
+        """Takes fields by their names in Python; None is left out, except where the document allows null."""
+        cls = type(self)
+        if not cls.__pydantic_fields_complete__:
+            cls.model_rebuild()
+        said = {}
+        for name, value in given.items():
+            info = cls.model_fields.get(name)
+            if value is not None or info is None or _null_allowed((info, *info.metadata)):
+                said[(info and info.alias) or name] = value
+        super().__init__(**said)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic validates without a call of it
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -366,6 +384,7 @@ def _model_fields(schema: Any) -> dict[str, Any]:
 
 
 def _null_allowed(said: Iterable[Any]) -> bool:
+    """Whether what is said of a field, its `FieldInfo` or its markers, allows an explicit null."""
     for item in said:
         if isinstance(item, FieldInfo) and isinstance(item.json_schema_extra, dict):
             if item.json_schema_extra.get("x-null"):
@@ -440,7 +459,7 @@ class Contract:
         return []
 
     def _explain(self, errors: Sequence[Any], given: Mapping[str, Any]) -> list[str]:
-        known = [key for key, _ in self.bindings]
+        known = [info.alias or name for name, info in self.tool.model_fields.items()]
         found: dict[str, list[str]] = {}
         shown: dict[str, str] = {}
         for error in errors:

@@ -103,11 +103,14 @@ class _Grant:
 
 
 class Client:
-    """Sends requests to the service's servers with the operator's or a caller's credentials. Close it at the end."""
+    """Sends requests to the service's servers with the operator's or a caller's credentials. Close it at the end.
+
+    `timeout` is the time for one call in seconds.
+    """
 
     def __init__(self, settings: Settings, timeout: float) -> None:
         self._settings = settings
-        self._timeout = timeout
+        self.timeout = timeout
         self._http: dict[MutualTls | None, httpx2.AsyncClient] = {}
         self._tokens: dict[str, Tokens] = {}
         self._digests: dict[str, httpx2.DigestAuth] = {}
@@ -149,8 +152,8 @@ class Client:
     async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
         """Send a request and read its answer within the time and size limits.
 
-        It is sent again, never unless nothing can have been carried out: once after a 401, with an access token that
-        was fetched anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
+        It is sent again only where that changes nothing twice: once after a 401, with an access token that was fetched
+        anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
         credential is missing, or when no complete answer came.
         """
         settings = self._settings.of(caller)
@@ -168,7 +171,7 @@ class Client:
             raise Unanswered(f"{operation.name} cannot be sent: {why}; that is for the operator of this server to do")
         base = settings.servers[operation.server]
         names = tuple(name for key in alternative for name in settings.way(service.security[key]) or ())
-        deadline = anyio.current_time() + self._timeout
+        deadline = anyio.current_time() + self.timeout
         renewed, attempts, waited = False, 1, 0.0
         while True:
             secrets = await self._secrets(settings, alternative, deadline)
@@ -199,7 +202,7 @@ class Client:
             return outcome
         except TimeoutError:
             outcome = "timeout"
-            after = f"{base.host} gave no complete answer to {wire.method} within {self._timeout:g} seconds"
+            after = f"{base.host} gave no complete answer to {wire.method} within {self.timeout:g} seconds"
             raise Unanswered(f"{after}; {_aftermath(operation)}") from None
         except _Broken as error:
             outcome = "broken"
@@ -212,8 +215,11 @@ class Client:
                 self._audit(operation, caller, outcome)
 
     def _audit(self, operation: Operation, caller: Caller, outcome: Answer | str) -> None:
-        known = {"tool": operation.name, "operation": operation.id or f"{operation.method} {operation.path}"}
-        known["request"] = self._settings.mask(caller.request)
+        known = {
+            "tool": caller.tool or operation.name,
+            "operation": operation.id or f"{operation.method} {operation.path}",
+            "request": self._settings.mask(caller.request),
+        }
         if isinstance(outcome, Answer):
             known["status"] = str(outcome.status)
             stated = next((outcome.headers[name] for name in _REQUEST_IDS if name in outcome.headers), "")
@@ -363,7 +369,7 @@ class Client:
     ) -> tuple[Answer, httpx2.Headers]:
         import httpx2
 
-        seconds = self._timeout
+        seconds = self.timeout
         extensions: dict[str, Any] = {
             # The request line exactly as built: the client would normalise a URL.
             "target": target.encode("ascii"),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -86,11 +87,12 @@ class Calls:
         """The value at `name.path` of a context. Raises Refused when its operation fails or has no such value."""
         name, _, rest = path.partition(".")
         answer = await self._context(name, caller)
+        asked = f"{answer.method} {urlsplit(answer.url).path}"
         if not 200 <= answer.status < 300:
-            raise ApiError(answer, name)
+            raise ApiError(answer, asked)
         value = at(parsed(answer), rest)
         if value is None:
-            raise Refused(f"the API's answer has no {path}")
+            raise Refused(f"the answer to {asked} has no {rest}")
         return value
 
     async def _context(self, name: str, caller: Caller) -> Answer:

@@ -152,8 +152,8 @@ class Client:
     async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
         """Send a request and read its answer within the time and size limits.
 
-        It is sent again, never unless nothing can have been carried out: once after a 401, with an access token that
-        was fetched anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
+        It is sent again only where that changes nothing twice: once after a 401, with an access token that was fetched
+        anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
         credential is missing, or when no complete answer came.
         """
         settings = self._settings.of(caller)

@@ -39,6 +39,8 @@ _BARRED = (401, 403, 407, 429, 503)
 _STALE = (t.HEADER_MISMATCH, t.UNSUPPORTED_PROTOCOL_VERSION)
 _DEEP = 100
 """Levels of a result; the SDK's serialiser gives up at about 250."""
+_LOST = re.compile(r"session|initiali[sz]ed|protocol.version", re.IGNORECASE)
+"""What the SDKs say with a 400 to a request that does not fit what was settled."""
 _PAGES = 1_000
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -349,7 +351,7 @@ class _Line(httpx2.AsyncBaseTransport):
         """Whether the other server no longer takes what was settled with it before: its session, or its era."""
         error = self.reply.get("error")
         stated = error if isinstance(error, dict) else {}
-        lost = self._status == 400 and re.search(r"session|initiali[sz]ed", str(stated.get("message")), re.IGNORECASE)
+        lost = self._status == 400 and _LOST.search(str(stated.get("message")))
         return self._status == 404 or bool(lost) or stated.get("code") == t.UNSUPPORTED_PROTOCOL_VERSION
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -108,4 +108,4 @@ class SearchThings(Tool):
         Local(),
         Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
     ] = None
-    page_token: Annotated[str | None, Local()] = None
+    page_token: Annotated[str | None, Local(null=True)] = None
