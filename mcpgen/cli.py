@@ -143,7 +143,8 @@ def _source(name: str) -> tuple[Path, Path | None, Path]:
     """Return the document, the configuration and the output folder of specs/NAME/."""
     folder = Path("specs", name)
     if not folder.is_dir() or Path(name).name != name:
-        known = ", ".join(sorted(p.name for p in Path("specs").iterdir())) if Path("specs").is_dir() else "none"
+        folders = Path("specs").iterdir() if Path("specs").is_dir() else ()
+        known = ", ".join(sorted(p.name for p in folders if p.is_dir())) or "none"
         raise Rejected([Problem(f"there is no specs/{name}/", hint=f"there are: {known}")])
     configuration = folder / "mcpgen.toml"
     stated = None
@@ -395,7 +396,9 @@ def fetch(names: tuple[str, ...]) -> None:
             click.echo(f"{path}: up to date, {_count(len(entries), 'tool')}")
             continue
         changes = proxy.differences(proxy.known(plan, spec), entries)
-        path.write_text(text, encoding="utf-8")
+        beside = path.with_name(f".{path.name}.mcpgen")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)  # a full disk leaves the old list whole
         click.echo(f"{path}: {_count(len(entries), 'tool')}")
         for change in changes:
             click.echo(f"  {_plain(change)}")
@@ -434,7 +437,10 @@ def init(document: Path, name: str | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target.write_bytes(document.read_bytes())
     (folder / "mcpgen.toml").write_text(starter(plan, inferred(spec, plan)), encoding="utf-8")
-    click.echo(f"{target}: {_count(len(plan.tools), 'operation')}, {_count(len(plan.tags), 'tag')}")
+    if plan.endpoint:
+        click.echo(f"{target}: an MCP endpoint; what it lists now is taken with: mcpgen fetch {plan.name}")
+    else:
+        click.echo(f"{target}: {_count(len(plan.tools), 'operation')}, {_count(len(plan.tags), 'tag')}")
     click.echo(f"{folder / 'mcpgen.toml'}: read it, then: mcpgen build {plan.name}")
     _report_left_out(plan)
 
@@ -530,8 +536,9 @@ def _left_out_rows(plan: Plan) -> list[dict[str, Any]]:
 @click.option("--calls", type=click.IntRange(1, 50), default=4, show_default=True, help="How many tools are called.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the server in this folder.")
 def try_(source: str, calls: int, keep: Path | None) -> None:
-    """Build the server, start it, and call some of its tools through a real MCP client. The API is a mock that refuses
-    what the document does not allow; nothing leaves this machine, and no credential is needed.
+    """Build the server, start it over stdio and over HTTP, and call some of its tools through a real MCP client. The
+    API is a mock that refuses what the document does not allow; nothing leaves this machine, and no credential is
+    needed.
 
     For each call: the tool and its arguments, the HTTP request, and what the model gets. Exit 1 when one goes wrong.
 
@@ -548,10 +555,12 @@ def try_(source: str, calls: int, keep: Path | None) -> None:
         from .tryout import run
 
         trial = run(loaded.spec, plan, calls=calls, keep=keep, progress=progress)
-    click.echo(
-        f"{click.style(_plain(plan.title), bold=True)}: {trial.listed} tools over stdio, MCP {trial.protocol or '-'}; "
-        f"the API is a mock at {trial.base_url or '-'}"
-    )
+    over: dict[tuple[int, str], list[str]] = {}
+    for listing in trial.listings:
+        over.setdefault((listing.tools, listing.protocol or "-"), []).append(listing.transport)
+    told = [f"{tools} tools over {' and '.join(names)}, MCP {protocol}" for (tools, protocol), names in over.items()]
+    told.append(f"the API is a mock at {trial.base_url or '-'}")
+    click.echo(f"{click.style(_plain(plan.title), bold=True)}: {'; '.join(told)}")
     for number, call in enumerate(trial.calls, 1):
         click.echo()
         _show_call(number, call)
@@ -606,15 +615,20 @@ def mock(source: str, host: str, port: int) -> None:
       mcpgen mock pagerduty --port 9000
     """
     document, configuration = _document(source)
-    loaded, _ = _loaded(document, configuration, lambda _: None)
+    loaded, config = _loaded(document, configuration, lambda _: None)
+    from .endpoint import alone
     from .mock import serve
+
+    tools = None
+    if alone(loaded.spec):
+        tools = _planned(loaded, config, document, configuration, lambda _: None).remote_tools
 
     def ready(base: str) -> None:
         click.echo(f"{click.style(document.name, bold=True)} is mocked at {base}")
         click.echo(f"point a server at it with --base-url {base} and any credentials; Ctrl-C ends it")
 
     try:
-        serve(loaded.spec, host, port, ready=ready, echo=_echo_request)
+        serve(loaded.spec, host, port, ready=ready, echo=_echo_request, tools=tools)
     except OSError as error:
         hint = "choose another --port, or 0 for a free one"
         message = f"cannot listen on {host} port {port}: {error.strerror or error}"

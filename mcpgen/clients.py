@@ -192,7 +192,8 @@ class Clients:
         return [_prompt(self._asked(h), f"The key that is sent in the header {h.name}", True) for h in headers]
 
     def _asked(self, header: KeyHeader) -> str:
-        return f"{self.plan.name}-{header.key.lower().replace('_', '-')}"
+        # By the API and not by the server: another server for the same API asks for the same key.
+        return f"{self.plan.env_prefix}_{header.key}".lower().replace("_", "-")
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -46,6 +46,7 @@ TOKEN_URL = re.compile(
 )
 """A URL to which a client's secret may be sent (RFC 6749, 3.2): https, or this machine."""
 _TRANSPORT = ("content-type", "content-length", "host", "accept-encoding", "connection", "transfer-encoding", "te")
+_HEADER = 'write letters, digits and dashes: "X-Api-Key"'
 _HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
 
@@ -147,6 +148,8 @@ class Arguments:
     """A property whose only value the document names is sent and not asked for."""
     bracket_lists: bool = False
     """A parameter `x[]` takes a list, even where the document names the type of its items."""
+    plain_ids: bool = False
+    """What goes into a path is a word: it has no slash and no blank, and is no null that became a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -599,7 +602,7 @@ class _Reader:
                 return json.loads(self._json_text(at, text) or "null")
             if kind not in ("argument", "context", "now"):
                 return {n: self._value(f"{at}.{n}", v) for n, v in value.items()}
-            if kind == "now" and not re.fullmatch(r"([+-][0-9]{1,6}[smhdw])?", text if isinstance(text, str) else "x"):
+            if kind == "now" and not re.fullmatch(r"([+-][0-9]{1,5}[smhdw])?", text if isinstance(text, str) else "x"):
                 self._wrong(at, f"`{at}` is no distance from now", 'write "-7d", "+30m", or "" for now')
             return Dynamic(kind, self._text(at, text))
         if isinstance(value, list):
@@ -639,26 +642,28 @@ class _Reader:
         if not isinstance(value, dict):
             self._wrong(at, '`tags` must be tables keyed by tag: [tags."Status Pages"]')
             return {}
-        return {tag: self._all_arguments(f"{at}.{tag}", table) for tag, table in value.items()}
+        return {
+            tag: Arguments(**self._fields(f"{at}.{tag}", table, self._of_arguments())) for tag, table in value.items()
+        }
+
+    def _of_arguments(self) -> dict[str, Callable[[str, Any], Any]]:
+        readers: dict[str, Callable[[str, Any], Any]] = {"hide": self._texts, "pin": self._values}
+        return readers | dict.fromkeys(("rename", "descriptions"), self._wordings)
 
     def _all_arguments(self, at: str, value: Any) -> Arguments:
-        readers: dict[str, Callable[[str, Any], Any]] = {
-            "rename": self._wordings,
-            "hide": self._texts,
-            "pin": self._values,
-            "descriptions": self._wordings,
-            "pin_single_values": self._flag,
-            "bracket_lists": self._flag,
-        }
-        return Arguments(**self._fields(at, value, readers))
+        flags = dict.fromkeys(("pin_single_values", "bracket_lists", "plain_ids"), self._flag)
+        return Arguments(**self._fields(at, value, self._of_arguments() | flags))
 
     def _headers(self, at: str, value: Any) -> dict[str, Any]:
         found = self._values(at, value)
         for name, content in found.items():
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-                self._wrong(f"{at}.{name}", f"{json.dumps(name)} is no name of a header (RFC 9110 section 5.1)")
+                self._wrong(
+                    f"{at}.{name}", f"{json.dumps(name)} is no name of a header (RFC 9110 section 5.1)", _HEADER
+                )
             elif name.lower() in ("authorization", "proxy-authorization", "cookie"):
-                self._wrong(f"{at}.{name}", f"the header `{name}` is a credential", "see [auth.…]")
+                hint = "the variables of [auth.…] hold it, see the reference"
+                self._wrong(f"{at}.{name}", f"the header `{name}` is a credential", hint)
             elif name.lower() in _TRANSPORT:
                 self._wrong(f"{at}.{name}", f"the header `{name}` follows from the request", "take it out")
             elif isinstance(content, Dynamic) and content.kind == "context":
@@ -719,7 +724,7 @@ class _Reader:
         if read.get("credential", "auto") not in ("auto", "caller", "environment"):
             self._wrong(f"{at}.credential", f"`{at}.credential` is none of auto, caller, environment")
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*", read.get("header", "")):
-            self._wrong(f"{at}.header", f"`{at}.header` is no name of a header (RFC 9110 section 5.1)")
+            self._wrong(f"{at}.header", f"`{at}.header` is no name of a header (RFC 9110 section 5.1)", _HEADER)
         if read.get("value", "{KEY}").count("{KEY}") != 1:
             self._wrong(f"{at}.value", f"`{at}.value` must have {{KEY}} once", 'write for example "Bearer {KEY}"')
         for origin in read.get("cors_origins", ()):

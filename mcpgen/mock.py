@@ -14,13 +14,14 @@ import json
 import re
 import socket
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from mcpgen.samples import Bundle, Definitions, JsonSchema, Node, Outline, Translator, outline, sample
 from mcpgen.spec import RawOperation, Spec, Unresolved
+from mcpgen.standin import StandIn
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -453,12 +454,19 @@ class Mock:
     """The API of `spec` on a local port. `requests` is the log, oldest first; `echo` is told every entry.
 
     With `base_path_from_servers` the paths are below the path of the document's first server, as at the vendor's.
-    The same document gives the same answers, byte for byte.
+    The same document gives the same answers, byte for byte. A document that is about an MCP endpoint has `tools`: what
+    is listed there, by name.
     """
 
     def __init__(
-        self, spec: Spec, *, base_path_from_servers: bool = True, echo: Callable[[Recorded], None] | None = None
+        self,
+        spec: Spec,
+        *,
+        base_path_from_servers: bool = True,
+        echo: Callable[[Recorded], None] | None = None,
+        tools: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        self._remote = StandIn(tools) if tools is not None else None
         self.requests: list[Recorded] = []
         self._spec = spec
         self._echo = echo
@@ -536,7 +544,8 @@ class Mock:
             route, values = self._find(request)
             label = operation_label(route.operation)
             await self._check(self._operation(route.operation), route, request, values, notes)
-            answer = self._answer(route.operation)
+            remote = self._remote
+            answer = self._message(remote, request.body) if remote else self._answer(route.operation)
             notes += answer.notes
             source = answer.source
             # A key of `content` may be any text; only what is a media type may become a header.
@@ -577,6 +586,14 @@ class Mock:
         if raw.pointer not in self._answers:
             self._answers[raw.pointer] = self._compiler.answer(raw)
         return self._answers[raw.pointer]
+
+    def _message(self, remote: StandIn, body: bytes) -> _Answer:
+        message, problems = remote.answer(body)
+        if problems:
+            raise _Refusal(400, problems)
+        if message is None:
+            return _Answer(202, "", b"", "empty")
+        return _Answer(200, "application/json", json.dumps(message, ensure_ascii=False).encode(), "sample")
 
     def _find(self, request: _Request) -> tuple[_Route, dict[str, str]]:
         """The route and the texts of its path parameters; refuses with 404 or 405."""
@@ -816,11 +833,19 @@ async def _check_form(checked: _Checked, request: _Request, media_type: str) -> 
     return checked.read(_nested([(n, v) for n, v in pairs if n not in declared]) | fields, "body")
 
 
-def serve(spec: Spec, host: str, port: int, *, ready: Callable[[str], None], echo: Callable[[Recorded], None]) -> None:
+def serve(
+    spec: Spec,
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[str], None],
+    echo: Callable[[Recorded], None],
+    tools: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     """Runs the mock until it is interrupted; `ready` is told the base URL. `OSError`: port in use."""
 
     async def run() -> None:
-        mock = Mock(spec, echo=echo)
+        mock = Mock(spec, echo=echo, tools=tools)
         ready(await mock.start(host, port))
         await mock.serve_forever()
 

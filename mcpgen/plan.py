@@ -557,6 +557,13 @@ class Plan:
         return tuple(sorted((t for a in self.areas for t in a.listed), key=lambda t: t.name))
 
     @property
+    def remote_tools(self) -> dict[str, Mapping[str, Any]] | None:
+        """What the MCP endpoint lists of the tools that are passed on, by its own names; None without an endpoint."""
+        if self.endpoint is None:
+            return None
+        return {t.operation_id: t.listed for t in self.operations if t.listed is not None}
+
+    @property
     def tools(self) -> tuple[Tool | CustomTool, ...]:
         """All tools, sorted by name."""
         return tuple(sorted((*self.operations, *self.custom), key=lambda t: t.name))

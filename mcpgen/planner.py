@@ -193,15 +193,13 @@ class _Planner:
                 sketches.append(sketch)
         tools = self._tools(sketches)
         self._shaper.check_used()
+        contexts = self._contexts(tools)
         if self._config.strict:
             self._wrong += self._spec.problems
         if self._wrong:
             raise Rejected(self._located(self._wrong))
         self._progress("writing models")
         areas, models = self._areas(tools)
-        contexts = self._contexts(tools)
-        if self._wrong:
-            raise Rejected(self._located(self._wrong))
         needs = {s.security for s in sketches if s.security} | ({own} if own else set())
         used = {n for need in needs for alternative in need for n in alternative}
         stated, _ = self._access.requirements(self._spec.root.get("security"))
@@ -210,7 +208,7 @@ class _Planner:
         self._access.ask(s.raw.node.get("security", self._spec.root.get("security")) for s in sketches)
         return Plan(
             name=self._name,
-            package=self._config.package or self._name.replace("-", "_") + "_mcp",
+            package=self._config.package or self._name.replace("-", "_").removesuffix("_mcp") + "_mcp",
             title=self._title,
             version=self._config.version,
             description=self._config.description or f"{self._title} as tools for language models.",
@@ -263,7 +261,7 @@ class _Planner:
             if isinstance(holder.get("servers"), list) and holder["servers"]:
                 server = self._access.upstream(holder["servers"], f"{pointer}/servers")
                 break
-        said = [repr("mcp"), repr("POST"), repr(raw.path)]
+        said = [repr("tools/list"), repr("POST"), repr(raw.path)]
         said += [f"headers={headers!r}"] if headers else []
         said += [f"server={server!r}"] if server else []
         message = f"POST {raw.path} is an MCP endpoint: {'; '.join(evidence)}. The server passes calls on to it"
@@ -299,6 +297,7 @@ class _Planner:
             texts |= {f"tools.{label}.arguments.{n}": text for n, text in stated.arguments.items()}
         for at, arguments in (("arguments", config.arguments), *((f"tags.{t}", a) for t, a in config.tags.items())):
             texts |= {f"{at}.descriptions.{n}": text for n, text in arguments.descriptions.items()}
+        texts["search.description"] = config.search.description
         texts |= {f"errors.hints.{s}": text for s, text in config.errors.hints.items()}
         for key, text in texts.items():
             for name in mentioned_tools(text):
@@ -310,7 +309,7 @@ class _Planner:
         if not stated.name:
             return ()
         about = stated.description or re.sub(r"(?<!\n)\n(?!\n)", " ", docs.ABOUT.strip()).format(title=self._title)
-        description = clean(about, DESCRIPTION_LIMIT)
+        description = clean(named_tools(about), DESCRIPTION_LIMIT)
         tool = CustomTool(
             name=stated.name,
             class_name="ApiDocs",
@@ -464,10 +463,10 @@ class _Planner:
                 self._unknown(f"auth.{scheme}", scheme, "security scheme", known)
         self._wrong += self._access.misconfigured()
 
-    def _unknown(self, key: str, value: str, kind: str, known: set[str]) -> None:
+    def _unknown(self, key: str, value: str, kind: str, known: set[str], whose: str = "the document") -> None:
         close = get_close_matches(value, known, 1)
         hint = f"did you mean {close[0]!r}?" if close else "known: " + (", ".join(sorted(known)[:12]) or "none")
-        self._wrong.append(self._config.problem(key, f"the document has no {kind} {value!r}", hint))
+        self._wrong.append(self._config.problem(key, f"{whose} has no {kind} {value!r}", hint))
 
     # -- one operation ------------------------------
 
@@ -628,6 +627,7 @@ class _Planner:
         title = sketch.config.title or (summary.rstrip(".") if 0 < len(summary) <= 60 else title_of(name))
         description = self._described(sketch, _description(node, title, raw))
         operation = self._operation(sketch, name)
+        output = self._output_schema(sketch)
         markers = {a.marker_source.split("(")[0] for a in arguments} | _declared(operation)
         known = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "", used)))
         return Tool(
@@ -647,8 +647,8 @@ class _Planner:
             input_schema=input_schema,
             deprecated=node.get("deprecated") is True,
             internal=sketch.internal,
-            filled=(*self._shaped[sketch.key].told, *self._told_of_answer(sketch)),
-            output_schema=self._output_schema(sketch),
+            filled=(*self._shaped[sketch.key].told, *self._told_of_answer(sketch, output)),
+            output_schema=output,
             markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
             models=tuple(sorted((known & self._taken) - _TAKEN)),
@@ -823,7 +823,8 @@ class _Planner:
             try:
                 jmespath.compile(config.select)
             except jmespath.exceptions.JMESPathError as error:
-                message = f"`select` is no JMESPath expression: {str(error).splitlines()[0]}"
+                why = str(error).splitlines()[0].removeprefix("Invalid jmespath expression: ").rstrip(":")
+                message = f"`select` is no JMESPath expression: {why}"
                 hint = 'write for example "[].{id: id, name: name}", see jmespath.org'
                 self._wrong.append(self._config.problem(f"tools.{sketch.label}.select", message, hint))
             yield f"select={config.select!r}"
@@ -831,10 +832,10 @@ class _Planner:
             known = {k for k, _ in self._arguments[sketch.key]}
             for name in re.findall(r"\{([A-Za-z0-9_-]+)\}", config.empty):
                 if name not in known:
-                    self._unknown(f"tools.{sketch.label}.empty", name, f"argument of {sketch.label}", known)
+                    self._unknown(f"tools.{sketch.label}.empty", name, "argument", known, sketch.label)
             yield f"empty={empty!r}"
 
-    def _told_of_answer(self, sketch: _Sketch) -> Iterator[str]:
+    def _told_of_answer(self, sketch: _Sketch, output: Mapping[str, Any] | None) -> Iterator[str]:
         """Yield what is done with the answer, in words for the reviewer."""
         config = sketch.config
         if sketch.internal and sketch.label not in self._config.tools:
@@ -850,6 +851,8 @@ class _Planner:
             )
         if config.empty:
             yield f'an answer without a body is told as "{config.empty}"'
+        if output:
+            yield "structured content has an output schema"
 
     def _check_unwrap(self, sketch: _Sketch, wanted: str | bool) -> None:
         """Hold that an answer has what it is to be opened at, as far as the document says what it has."""
@@ -864,7 +867,7 @@ class _Planner:
             hint = f'write paging = {{ items = "{wanted}" }}, or paging = false'
             self._wrong.append(self._config.problem(at, message, hint))
         elif isinstance(wanted, str) and found.properties is not None and wanted not in found.properties:
-            self._unknown(at, wanted, f"property in the answer of {sketch.label}", set(found.properties))
+            self._unknown(at, wanted, "property", set(found.properties), f"the answer of {sketch.label}")
 
     def _areas(self, tools: list[Tool]) -> tuple[tuple[Area, ...], tuple[Models, ...]]:
         """Group the tools and the classes they use: a class that two areas use is shared."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -42,6 +43,9 @@ _SHOWN = ("name", "title", "description", "inputSchema", "outputSchema", "annota
 
 _NODES = 100_000
 """How many nodes the references of an example may stand for."""
+
+_DEPTH = 100
+"""Levels of a schema; the SDK's serialiser gives up at about 250, and with it the whole list."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -142,7 +146,8 @@ class _Shown:
         self._spec, self._endpoint = spec, endpoint
 
     def entries(self) -> Iterator[tuple[str, Any]]:
-        """Yield each entry with its pointer."""
+        """Yield each entry with its pointer, or the reason why there is none; what is shown twice, once."""
+        seen = set()
         for pointer, value in self._values():
             result = value.get("result")
             tools = result.get("tools") if isinstance(result, dict) else None
@@ -150,7 +155,9 @@ class _Shown:
                 at = f"{pointer}/result/tools/{index}"
                 try:
                     node, at = self._value(tool, at)
-                    yield at, self._expanded(node, at, (), [_NODES])
+                    if at not in seen:
+                        seen.add(at)
+                        yield at, self._expanded(node, at, (), [_NODES])
                 except Unresolved as error:
                     yield error.pointer, error.reason
 
@@ -166,9 +173,10 @@ class _Shown:
         components = self._spec.root.get("components")
         stated = components.get("examples") if isinstance(components, dict) else None
         for name, example in sorted(stated.items()) if isinstance(stated, dict) else ():
-            node, at = self._spec.deref(example, f"#/components/examples/{escape(name)}")
-            if isinstance(node, dict) and isinstance(node.get("value"), dict):
-                yield f"{at}/value", node["value"]
+            with suppress(Unresolved):
+                node, at = self._spec.deref(example, f"#/components/examples/{escape(name)}")
+                if isinstance(node, dict) and isinstance(node.get("value"), dict):
+                    yield f"{at}/value", node["value"]
 
     def _value(self, node: Any, pointer: str) -> tuple[Any, str]:
         """Follow references; one to an Example Object means its value."""
@@ -273,8 +281,7 @@ def _mended(node: Any) -> Any:
 
 def _references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
+        yield from (node[k] for k in ("$ref", "$dynamicRef") if isinstance(node.get(k), str))
         node = list(node.values())
     for inner in node if isinstance(node, list) else ():
         yield from _references(inner)
@@ -289,16 +296,27 @@ def _wrong_schema(schema: Any) -> str:
         return "is no object"
     if schema.get("type") != "object":
         return 'does not say "type": "object"'
+    if _deep(schema):
+        return f"is nested more than {_DEPTH} levels deep"
     if not jsonschema_rs.meta.is_valid(schema):
         return "is no valid JSON Schema"
     for reference in _references(schema):
         if not re.match(r"#(/|\Z)", reference):
-            return f"has a reference that leads out of it: {json.dumps(reference)[:80]}"
+            return f"has a reference that is no pointer into it: {json.dumps(reference)[:80]}"
         try:
             _walked(schema, unquote(reference[1:]), reference)
         except Unresolved:
             return f"has a reference to nothing: {json.dumps(reference)[:80]}"
     return ""
+
+
+def _deep(node: Any) -> bool:
+    level = [node]
+    for _ in range(_DEPTH):
+        inner = [v for n in level if isinstance(n, dict | list) for v in (n.values() if isinstance(n, dict) else n)]
+        if not (level := inner):
+            return False
+    return True
 
 
 def _unusual(schema: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def render(plan: Plan) -> dict[str, str]:
         files[f"{package}/tools.json"] = _contract(plan)
         if plan.docs:
             files[f"{package}/docs.json"] = _documentation(plan)
-        files["tests/examples.json"] = _dumps(dict(_examples(plan)))
+        files["tests/evals.json"] = _dumps(list(_evals(plan)))
         files["server.json"] = _dumps(registry(plan))
         files["left-out.json"] = _dumps(_left_out(plan))
         return dict(sorted((files | python.result()).items()))
@@ -192,16 +192,20 @@ class _NoExample(Exception):
     """A value that only the vendor knows: a pattern that none of our texts fits."""
 
 
-def _examples(plan: Plan) -> Iterator[tuple[str, Any]]:
-    """Yield arguments for the tools for which some can be made."""
+def _evals(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield for each tool a question that it answers, with its arguments where some can be made."""
     for tool in plan.tools:
         try:
-            example = _example(tool.input_schema, tool.input_schema)
+            arguments = _example(tool.input_schema, tool.input_schema)
         except _NoExample:
+            yield {"tool": tool.name, "question": f"{tool.title}."}
             continue
-        segments = [example[a.key] for a in tool.arguments if a.place == "path"]
-        if all(v or v in (0, False) for v in segments):  # what is empty cannot be part of a path
-            yield tool.name, example
+        segments = [arguments[a.key] for a in tool.arguments if a.place == "path"]
+        if not all(v or v in (0, False) for v in segments):  # what is empty cannot be part of a path
+            yield {"tool": tool.name, "question": f"{tool.title}."}
+            continue
+        told = ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items())
+        yield {"tool": tool.name, "question": f"{tool.title}{told and f': {told}'}.", "arguments": arguments}
 
 
 _TEXTS = {

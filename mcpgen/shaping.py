@@ -151,7 +151,7 @@ class Shaper:
                 for name in getattr(stated, kind):
                     if (at, name) not in self._used:
                         message = f"no tool {'of that tag ' if at != 'arguments' else ''}has an argument {name!r}"
-                        close = get_close_matches(name, self._seen, 1)
+                        close = get_close_matches(name, self._seen - {name}, 1)
                         hint = f"did you mean {close[0]!r}?" if close else "take it out"
                         self._wrong.append(self._config.problem(f"{at}.{kind}.{name}", message, hint))
 
@@ -188,7 +188,8 @@ class _One:
         shaper._seen.update(self._keys)
         self._gone: set[int] = set()
         self._renamed: set[int] = set()
-        self._fixed: list[tuple[int, Any]] = []
+        self._fixed: list[tuple[int, str, Any]] = []
+        """What is sent for an argument that is gone, and where that is said."""
         self._joined: list[tuple[int, str]] = []
         self._valued: list[tuple[int, Mapping[str, Any]]] = []
         self._limited: int | None = None
@@ -214,7 +215,7 @@ class _One:
             known = sorted({*self._keys})
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else "known: " + (", ".join(known[:12]) or "none")
-            self._problem(kind, f"the document has no argument of {self._label} {name!r}", hint)
+            self._problem(f"{kind}.{name}", f"{self._label} has no argument {name!r}", hint)
         return index
 
     def _problem(self, kind: str, message: str, hint: str = "") -> None:
@@ -260,6 +261,9 @@ class _One:
         for index, _, words_ in self._given("descriptions"):
             text = re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", words_)
             self._drafts[index] = described(self._drafts[index], text)
+        for index, draft in enumerate(self._drafts):
+            if index not in self._gone and draft.marker_source.endswith(", plain=True)"):
+                self._out.told.append(f"{self._keys[index]} is one word: it has no slash and no blank, and is no null")
         for index, names in self._valued:
             pairs = ", ".join(f"{k} as {_shown(v)}" for k, v in names.items())
             self._out.told.append(f"of {self._keys[index]} is sent {pairs}")
@@ -289,11 +293,15 @@ class _One:
                     self._problem(f"schema.{name}", f"the schema of {name!r} cannot be used: {defect.reason}")
         for name, names in self._config.values.items():
             if (index := self._named("values", name)) is not None:
-                self._rename_values(index, names)
+                self._rename_values(index, name, names)
         if self._shaper._config.arguments.bracket_lists:
             for index, draft in enumerate(self._drafts):
                 if draft.place == "query" and draft.wire.endswith("[]") and draft.shape.type != "array":
                     self._make_list(index)
+        if self._shaper._config.arguments.plain_ids:
+            for index, draft in enumerate(self._drafts):
+                if draft.place == "path" and draft.shape.type not in ("integer", "number", "boolean"):
+                    self._drafts[index] = replace(draft, marker_source=f"{draft.marker_source[:-1]}, plain=True)")
         for name, separator in self._config.join.items():
             if (index := self._named("join", name)) is not None:
                 if self._drafts[index].shape.type != "array":
@@ -319,14 +327,15 @@ class _One:
         site = self._schemas.invent(f"{self._label} {self._keys[index]} list", shape)
         self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
 
-    def _rename_values(self, index: int, names: Mapping[str, Any]) -> None:
+    def _rename_values(self, index: int, name: str, names: Mapping[str, Any]) -> None:
         draft = self._drafts[index]
         many = draft.shape.type == "array" and draft.shape.items is not None
         shape = self._schemas.shape(draft.shape.items) if many and draft.shape.items else draft.shape
         for value in names.values():
             if shape.enum is not None and value not in shape.enum:
                 known = ", ".join(map(str, shape.enum))
-                self._problem("values", f"{value!r} is no value of {self._keys[index]!r}", f"known: {known}")
+                message = f"{_shown(value)} is no value of {self._keys[index]!r}"
+                self._problem(f"values.{name}", message, f"known: {known}")
         where = f"{self._label} {self._keys[index]} values"
         inner = Shape((), "string", enum=list(names), description=draft.shape.description)
         site = self._schemas.invent(where, inner)
@@ -354,18 +363,18 @@ class _One:
 
     def _pin(self) -> None:
         """Fix values: the argument is gone, what it would hold is sent."""
-        for index, _, value in self._given("pin"):
+        for index, name, value in self._given("pin"):
             self._gone.add(index)
-            self._fixed.append((index, value))
-            self._check("pin", index, value)
+            self._fixed.append((index, f"pin.{name}", value))
+            self._check(f"pin.{name}", index, value)
 
     def _fix(self) -> None:
         """Say what is sent for the arguments that are gone, now that the others have their names."""
-        hidden = self._gone - {i for i, _ in self._fixed} - {self._limited, self._placed}
+        hidden = self._gone - {i for i, *_ in self._fixed} - {self._limited, self._placed}
         if names := sorted(_where(self._drafts[i]) for i in hidden if not self._sent_anyway(self._drafts[i])):
             self._out.told.append(f"not offered, and not sent: {', '.join(names)}")
-        for index, value in self._fixed:
-            draft, value = self._drafts[index], self._settled("pin", value)
+        for index, at, stated in self._fixed:
+            draft, value = self._drafts[index], self._settled(at, stated)
             self._out.fixed.append((draft.marker_source, source(value)))
             self._out.told.append(f"{_where(draft)} is {_shown(value)}")
 
@@ -415,7 +424,7 @@ class _One:
             if index in self._gone or not draft.required or draft.shape.enum is None or len(draft.shape.enum) != 1:
                 continue
             self._gone.add(index)
-            self._fixed.append((index, draft.shape.enum[0]))
+            self._fixed.append((index, "", draft.shape.enum[0]))
 
     def _hide(self) -> None:
         defaulted = {i for i in map(self._find, self._config.defaults) if i is not None}
@@ -444,11 +453,11 @@ class _One:
         for index, key in zip(left, settle_arguments([self._drafts[i] for i in left]), strict=True):
             self._keys[index] = key
         renamed: dict[int, str] = {}
-        for index, _, new in self._given_before("rename", before):
+        for index, old, new in self._given_before("rename", before):
             if index in self._gone:
                 continue
             if not _KEY.fullmatch(new):
-                self._problem("rename", f"{new!r} is no name of an argument", "write 1 to 64 of a-z A-Z 0-9 _ -")
+                self._problem(f"rename.{old}", f"{new!r} is no name of an argument", "write 1 to 64 of a-z A-Z 0-9 _ -")
             renamed[index] = new
         for index, new in renamed.items():
             if any(self._keys[i] == new and renamed.get(i, "") in ("", new) for i in left if i != index):
@@ -476,16 +485,21 @@ class _One:
             if index in self._gone:
                 if rest:
                     hint = f"write what is sent for it: pin.{head[0] if head else name} = {{ … }}"
-                    self._problem("defaults", f"{name} is in an argument that is hidden", hint)
-                self._fixed += [(index, value)] if not rest and index not in dict(self._fixed) else []
+                    self._problem(f"defaults.{name}", f"{name} is in an argument that is hidden", hint)
+                elif index in {i for i, *_ in self._fixed}:
+                    message = f"{self._label} pins {name!r}, so that its default is never used"
+                    self._problem(f"defaults.{name}", message, "take one of them out")
+                else:
+                    self._check(f"defaults.{name}", index, value)
+                    self._fixed.append((index, f"defaults.{name}", value))
                 continue
             draft, path = self._drafts[index], self._keys[index] + rest
             if rest:
                 self._within(name, draft, rest)
             else:
-                self._check("defaults", index, value)
+                self._check(f"defaults.{name}", index, value)
                 draft = replace(draft, required=False)
-            settled = self._settled("defaults", value)
+            settled = self._settled(f"defaults.{name}", value)
             self._out.fill.append((path, source(settled)))
             self._out.told.append(f"{path} is {_shown(settled)} unless it is given")
             if any(_dynamics(settled)):
@@ -505,8 +519,8 @@ class _One:
             if inner is None:
                 if shape.type in ("object", "array") and (shape.properties or shape.items is not None):
                     known = ", ".join(sorted(shape.properties)) if shape.type == "object" else "[]"
-                    message = f"the document has no {name!r} in the arguments of {self._label}"
-                    self._problem("defaults", message, f"known where {step!r} is: {known}")
+                    message = f"{self._label} has no {name!r} in its arguments"
+                    self._problem(f"defaults.{name}", message, f"known where {step!r} is: {known}")
                 return
             shape = self._schemas.at(inner.key)
 
@@ -529,14 +543,15 @@ class _One:
                     self._problem(
                         "paging",
                         f"how the pages of {self._label} follow each other cannot be told",
-                        "say it in a table",
+                        'say it: paging = { style = "offset", limit = "…", place = "…", items = "…" }',
                     )
                 return None
             paging = inferred
         for kind in ("limit", "place"):
             name = getattr(paging, kind)
             if name and name not in names:
-                self._problem("paging", f"{self._label} has no parameter {name!r}")
+                hint = f"known: {', '.join(sorted(names)[:12]) or 'none'}"
+                self._problem(f"paging.{kind}", f"{self._label} has no parameter {name!r}", hint)
         if paging.style not in ("none", "link") and not paging.place:
             self._problem(
                 "paging", f"the parameter with which the pages of {self._label} start is missing", 'add place = "…"'
@@ -549,7 +564,7 @@ class _One:
         most = paging.max_items or policy.max_items
         by_wire = {d.wire: i for i, d in enumerate(self._drafts) if d.place in ("query", "body")}
         limit, place = by_wire.get(paging.limit), by_wire.get(paging.place)
-        for index in {limit, place} & {i for i, _ in self._fixed}:
+        for index in {limit, place} & {i for i, *_ in self._fixed}:
             hint = (
                 "take the pin away; [paging] page_size says how large pages are, paging = false leaves the list alone"
             )
@@ -613,6 +628,7 @@ class _One:
         self._keys[index] = key
         if index not in map(self._find, self._config.defaults):
             self._out.fill.append((key, repr(usual)))
+            self._out.told.append(f"{key} is {usual} unless it is given")
         return key
 
     def _usual(self, index: int | None, usual: int) -> int:

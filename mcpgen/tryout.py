@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
+import subprocess
 import sys
 import tempfile
 from base64 import b64encode
@@ -69,12 +70,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How many tools a client was told of over a transport, and the revision of the protocol that it spoke."""
+
+    transport: str
+    protocol: str = ""
+    tools: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """What came of a trial; `problems` has the reasons why it did not go as it should."""
 
     base_url: str
-    protocol: str
-    listed: int
+    listings: tuple[Listing, ...]
     calls: tuple[Call, ...]
     problems: tuple[str, ...]
 
@@ -89,10 +98,12 @@ def run(
 ) -> Trial:
     """Build the server of `plan` into `keep`, or a folder that is removed again, and call `calls` of its tools.
 
+    It is listed over stdio and over HTTP, and called over stdio.
+
     Errors: `Rejected` when `keep` cannot be written to. Whatever else fails is among the problems of the trial.
     """
     if not plan.tools:
-        return Trial("", "", 0, (), ("the document has no operation that can be a tool",))
+        return Trial("", (), (), ("the document has no operation that can be a tool",))
     progress("rendering")
     files = render(plan)
     with tempfile.TemporaryDirectory(prefix="mcpgen-try-") as temporary:
@@ -104,7 +115,7 @@ def run(
 class _Trial:
     def __init__(self, spec: Spec, plan: Plan, progress: Callable[[str], None]) -> None:
         self._spec, self._plan, self._progress = spec, plan, progress
-        self._mock = Mock(spec)
+        self._mock = Mock(spec, tools=plan.remote_tools)
         self._operations = {o.pointer: o for o in spec.operations()}
         self._secrets: list[str] = []
 
@@ -119,19 +130,19 @@ class _Trial:
         parameters = StdioServerParameters(command=sys.executable, args=command, env=environment, cwd=folder)
         log = temporary / "stderr.txt"
         self._progress("starting the server")
-        # While the server starts, in a process of its own, its calls are thought of here.
+        # While the server starts, in processes of its own, its calls are thought of here.
         chosen = asyncio.create_task(asyncio.to_thread(lambda: list(self._chosen(calls))))
-        protocol, listed, done = "", 0, list[Call]()
+        http = asyncio.create_task(self._over_http(command, environment, folder))
+        wanted = {t.name for t in self._plan.tools}
+        listings, done = [Listing("stdio")], list[Call]()
         problems: list[str] = []
         try:
             with log.open("w", encoding="utf-8") as errlog:
                 transport = stdio_client(parameters, errlog)
                 async with Client(transport, read_timeout_seconds=_SECONDS) as client:
-                    protocol = str(client.protocol_version)
                     names = await _names(client)
-                    listed = len(names)
-                    missing = sorted({t.name for t in self._plan.tools} - names)
-                    problems += [f"the server does not list {name}" for name in missing]
+                    listings = [Listing("stdio", str(client.protocol_version), len(names))]
+                    problems += [f"the server does not list {name}" for name in sorted(wanted - names)]
                     for tool, arguments in await chosen:
                         self._progress(f"calling {tool.name}")
                         done.append(await self._call(client, tool, arguments))
@@ -141,12 +152,59 @@ class _Trial:
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             problems.append(f"the server stopped: {said[-1] if said else _reason(error)}")
         finally:
-            await asyncio.wait([chosen])
+            await asyncio.wait([chosen, http])
             await self._mock.stop()
+        try:
+            protocol, names = http.result()
+            listings.append(Listing("HTTP", protocol, len(names)))
+            problems += [f"the server does not list {name} over HTTP" for name in sorted(wanted - names)]
+        except (MCPError, OSError, ExceptionGroup, TimeoutError) as error:
+            listings.append(Listing("HTTP"))
+            problems.append(f"the server does not answer over HTTP: {_reason(error)}")
         if not done and not problems:
             problems.append("no arguments could be made up for any tool")
         problems += [f"{call.tool}: {problem}" for call in done for problem in call.problems]
-        return Trial(base, protocol, listed, tuple(done), tuple(problems))
+        return Trial(base, tuple(listings), tuple(done), tuple(problems))
+
+    async def _over_http(
+        self, command: list[str], environment: Mapping[str, str], folder: Path
+    ) -> tuple[str, set[str]]:
+        """Return the protocol and the tools of the server as it serves HTTP. Raises OSError when it does not."""
+        import httpx2
+        from mcp import Client
+        from mcp.client.stdio import get_default_environment
+        from mcp.client.streamable_http import streamable_http_client
+
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, *command, "--http", "--port", "0"),
+            env={**get_default_environment(), **environment},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        # As Basic wants it, which does for anything else too.
+        key = b64encode(b"trial:trial").decode()
+        headers = {h.name: h.value.replace("{KEY}", key) for h in self._plan.key_headers}
+        said = ""
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(_SECONDS):
+                async for line in process.stderr:
+                    said = line.decode(errors="replace").strip()
+                    if url := re.search(r"serving (http://\S+)", said):
+                        break
+                else:
+                    raise OSError(said or "it ended without a word")
+            async with (
+                httpx2.AsyncClient(headers=headers, timeout=_SECONDS) as http,
+                Client(streamable_http_client(url[1], http_client=http), read_timeout_seconds=_SECONDS) as client,
+            ):
+                return str(client.protocol_version), await _names(client)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.communicate()
 
     def _environment(self, folder: Path, base: str, temporary: Path) -> dict[str, str]:
         """Return the server's environment: every base URL is the mock, every credential is made up."""
@@ -229,7 +287,7 @@ class _Trial:
     def _stated(self, tool: Tool | CustomTool) -> Mapping[tuple[str, str], Any]:
         """Return the document's own values, by place and name; for a custom tool those of what it calls."""
         if isinstance(tool, Tool):
-            return self._mock.example(self._operations[tool.pointer])
+            return self._mock.example(self._operations[tool.pointer]) if tool.listed is None else {}
         called = [o for o in self._operations.values() if o.node.get("operationId") in tool.calls]
         bodies = [self._mock.example(o).get(("body", "")) for o in called]
         return {("", name): v for body in reversed(bodies) if isinstance(body, dict) for name, v in body.items()}

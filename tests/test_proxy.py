@@ -33,6 +33,7 @@ from mcpgen import spec
 from mcpgen.cli import main
 from mcpgen.config import Config
 from mcpgen.endpoint import alone, evidence
+from mcpgen.mock import Mock
 from mcpgen.planner import plan
 from mcpgen.problems import Rejected
 from mcpgen.proxy import completed
@@ -87,6 +88,7 @@ class Remote:
         server: Server[Any] = Server("remote", version="1", on_list_tools=self._list, on_call_tool=self._call)
         self._app = server.streamable_http_app(stateless_http=stateless, json_response=json_answers)
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else an answer waits for 40 ms
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     async def _list(self, ctx: Any, params: Any) -> Any:
@@ -410,7 +412,7 @@ def test_header_parameters(tmp_path: Path) -> None:
     ]
     made = plan(loaded(tmp_path, document(parameters=headers)), Config())
     assert made.endpoint is not None
-    assert made.endpoint.source == "Operation('mcp', 'POST', '/mcp', headers=(('X-Version', '7'),))"
+    assert made.endpoint.source == "Operation('tools/list', 'POST', '/mcp', headers=(('X-Version', '7'),))"
     assert [c.source for c in made.credentials] == ["ApiKey('header', 'X-Tenant', '{FAR_AWAY_X_TENANT}')"]
     assert [n.message for n in made.notes if "X-" in n.message] == ["the optional header `X-Trace` is not sent"]
 
@@ -525,6 +527,7 @@ def test_defects_of_entries(tmp_path: Path) -> None:
         {"name": "nowhere", "inputSchema": {**schema, "properties": {"a": {"$ref": "#/$defs/No"}}}},
         {"name": "invalid", "inputSchema": {**schema, "properties": {"a": {"type": "strin"}}}},
         {"name": "endless", "inputSchema": {**schema, "properties": {"a": {"$ref": "#"}}, "required": ["a"]}},
+        {"name": "deep", "inputSchema": {**schema, "default": json.loads("[" * 150 + "]" * 150)}},
         {"name": "bad name!\n", "inputSchema": schema},
         {"inputSchema": schema},
         "text",
@@ -538,9 +541,10 @@ def test_defects_of_entries(tmp_path: Path) -> None:
     assert reasons == {
         "no_schema": "its inputSchema is no object",
         "no_object": 'its inputSchema does not say "type": "object"',
-        "away": 'its inputSchema has a reference that leads out of it: "https://evil.test/x"',
+        "away": 'its inputSchema has a reference that is no pointer into it: "https://evil.test/x"',
         "nowhere": 'its inputSchema has a reference to nothing: "#/$defs/No"',
         "invalid": "its inputSchema is no valid JSON Schema",
+        "deep": "its inputSchema is nested more than 100 levels deep",
         "endless": "a value of its inputSchema must hold another of its kind, without end",
     }
     assert sum(o.label == "a tool" for o in made.left_out) == 3
@@ -982,6 +986,37 @@ def test_a_result_in_events_is_not_waited_on(proxy: Path) -> None:
     assert time.monotonic() - started < 15
 
 
+def test_a_greeting_that_cannot_be_taken_is_no_result(proxy: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        asked = json.loads((await receive())["body"])
+        who = {"capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+        if asked["method"] == "initialize":
+            await answer(send, *message({"result": {"protocolVersion": "1999-01-01", **who}}, asked["id"]))
+        else:
+            await answer(send, 404, {}, b"")
+
+    remote = Remote()
+    remote._serve = app  # type: ignore[method-assign]
+    found = call(proxy, remote)
+    assert found.is_error
+    assert "Unsupported protocol version from the server: 1999-01-01" in text_of(found)
+
+
+def test_many_events_before_the_answer(proxy: Path) -> None:
+    """Each of them is looked at once."""
+    remote = Remote()
+    progress = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}}
+    event = f"event: message\r\ndata: {json.dumps(progress)}\r\n\r\n".encode()
+    result = {"jsonrpc": "2.0", "id": 1, "result": {**ANSWER, "resultType": "complete"}}
+    body = event * 50_000 + b"data: " + json.dumps(result).encode() + b"\n\n"
+    remote.raw.append((200, {"content-type": "text/event-stream"}, body))
+    started = time.monotonic()
+    assert call(proxy, remote).structured_content == LIST
+    assert time.monotonic() - started < 20
+
+
 def test_limits(proxy: Path) -> None:
     """An answer that is too large, too deep, too late or no text at all does no harm."""
     remote = Remote()
@@ -1036,7 +1071,7 @@ def test_input_that_the_remote_asks_for_is_told(proxy: Path) -> None:
     remote.raw.append(message({"result": asked}))
     found = call(proxy, remote)
     assert found.is_error
-    assert "asks for input in the middle of the call" in text_of(found)
+    assert "wants input in the middle of the call" in text_of(found)
 
 
 def test_what_is_reserved_in_meta_is_this_servers_own(proxy: Path) -> None:
@@ -1223,3 +1258,57 @@ def test_a_broken_snapshot_is_refused(vendor: Path) -> None:
         assert done.exit_code == 2
         assert said in done.stderr
         assert "tools-list.json" in done.stderr
+
+
+# --- init, try and mock -----------------------------------------------------------------------------------------------
+
+
+def test_init_states_what_a_proxy_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("init", str(SPECS / "pagerduty-mcp" / "openapi.json"))
+    assert done.stdout.startswith("specs/pagerduty-mcp/openapi.json: an MCP endpoint; ")
+    stated = (tmp_path / "specs/pagerduty-mcp/mcpgen.toml").read_text(encoding="utf-8")
+    assert 'value = "Token token={PAGERDUTY_MCP_AUTHORIZATION}"' in stated
+    assert "mcpgen fetch pagerduty-mcp" in stated
+    assert "[results]" not in stated
+    assert run("build", "-q").exit_code == 0
+    assert (tmp_path / "generated/pagerduty-mcp/pagerduty_mcp/tools/remote.py").is_file()
+
+
+def test_try_calls_a_stand_in(tmp_path: Path) -> None:
+    """The mock of an MCP endpoint lists the tools and answers calls with what they promise."""
+    writes = {**ENTRY, "outputSchema": {"type": "object", "properties": {"n": {"const": 7}}, "required": ["n"]}}
+    place({"openapi.json": json.dumps(document()), "tools-list.json": json.dumps([writes])}, tmp_path)
+    done = run("try", str(tmp_path / "openapi.json"))
+    assert done.exit_code == 0, done.output
+    assert "1. add_note  destructive" in done.stdout
+    assert "request    POST /mcp" in done.stdout
+    assert '"method": "tools/call"' in done.stdout
+    assert '{"n": 7}' in done.stdout
+    assert "1 of 1 calls went through" in done.stdout
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_the_mock_is_a_remote(mode: str) -> None:
+    made = planned(SPECS / "pagerduty-mcp")
+    mock = Mock(spec.load(SPECS / "pagerduty-mcp" / "openapi.json"), tools=made.remote_tools)
+
+    async def talk() -> None:
+        import httpx2
+        from mcp.client.streamable_http import streamable_http_client
+
+        url = await mock.start() + "/mcp"
+        try:
+            async with (
+                httpx2.AsyncClient(headers={"Authorization": f"Token token={KEY}"}) as http,
+                Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+            ):
+                assert [tool.name for tool in (await client.list_tools()).tools] == ["list_incidents"]
+                result = await client.call_tool("list_incidents", CALL)
+                assert result.structured_content is not None
+                with pytest.raises(MCPError):
+                    await client.call_tool("no_such_tool", {})
+        finally:
+            await mock.stop()
+
+    asyncio.run(asyncio.wait_for(talk(), 60))

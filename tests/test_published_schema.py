@@ -254,7 +254,8 @@ def contracts(files: dict[str, str], package: str, folder: Path) -> Iterator[tup
     name = f"drawn{next(_number)}"
     kept_files = {n.replace(package, name, 1): t for n, t in files.items() if n.startswith(f"{package}/")}
     kept_files = {n: t for n, t in kept_files.items() if "/_runtime/" not in n}
-    place({**kept_files, f"{name}/_runtime/__init__.py": SHARED}, folder)
+    search = "from runtime.search import SearchDocs\n"
+    place({**kept_files, f"{name}/_runtime/__init__.py": SHARED, f"{name}/_runtime/search.py": search}, folder)
     importlib.invalidate_caches()
     for entry in json.loads(files[f"{package}/tools.json"])["tools"]:
         module, _, class_name = importlib.import_module(f"{name}.tools").TOOLS[entry["name"]].partition(":")

@@ -111,7 +111,8 @@ def test_a_trial_shows_tools_requests_and_answers(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     said = done.stdout
     assert re.match(
-        r"Pets: 5 tools over stdio, MCP 20..-..-..; the API is a mock at http://127\.0\.0\.1:\d+/v2\n", said
+        r"Pets: 5 tools over stdio and HTTP, MCP 20..-..-..; the API is a mock at http://127\.0\.0\.1:\d+/v2\n",
+        said,
     )
     calls = [block.splitlines()[0] for block in said.split("\n\n")[1:5]]
     assert calls == ["1. list_pets  read", "2. get_pet  read", "3. add_pet  write", "4. search_pets  read"]
@@ -168,6 +169,7 @@ def test_a_server_that_does_not_start_is_a_problem(tmp_path: Path) -> None:
     done = mcpgen("try", "pets", folder=tmp_path)
     assert done.returncode == 1
     assert "problem: the server stopped: " in done.stdout
+    assert "problem: the server does not answer over HTTP: " in done.stdout
 
 
 def test_nothing_to_call_is_a_problem(tmp_path: Path) -> None:

@@ -79,8 +79,7 @@ class Vendor:
     @property
     def examples(self) -> dict[str, dict[str, Any]]:
         """Arguments with which each tool can be called."""
-        found: dict[str, dict[str, Any]] = json.loads(self.text("tests/examples.json"))
-        return {name: found.get(name, {}) for name in self.entries}
+        return {e["tool"]: e.get("arguments", {}) for e in json.loads(self.text("tests/evals.json"))}
 
 
 STATUSPAL = Vendor("statuspal", "statuspal_mcp", "STATUSPAL_API_KEY")
@@ -485,3 +484,8 @@ class Readme:
 
     def commands(self, heading: str) -> list[str]:
         return "".join(re.findall(r"(?ms)^```sh\n(.*?)^```", self.section(heading))).splitlines()
+
+    @property
+    def areas(self) -> dict[str, str]:
+        """The area of each tool."""
+        return dict(re.findall(r"(?m)^\| `(\w+)` \| (\w+) \|", self.section("Tools")))

@@ -21,5 +21,5 @@ SERVICE = Service(
         "Authorization": ApiKey("header", "Authorization", "Token token={PAGERDUTY_USER_API_KEY}"),
     },
     requirements=(("Authorization",),),
-    endpoint=Operation("mcp", "POST", "/mcp"),
+    endpoint=Operation("tools/list", "POST", "/mcp"),
 )

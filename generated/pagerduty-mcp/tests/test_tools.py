@@ -20,7 +20,8 @@ from pagerduty_remote_mcp.tools import READING, TOOLS
 
 CONTRACT = (files("pagerduty_remote_mcp") / "tools.json").read_bytes()
 ENTRIES = {e["name"]: e for e in json.loads(CONTRACT)["tools"]}
-EXAMPLES = json.loads((Path(__file__).parent / "examples.json").read_bytes())
+EVALS = json.loads((Path(__file__).parent / "evals.json").read_bytes())
+EXAMPLES = {e["tool"]: e["arguments"] for e in EVALS if "arguments" in e}
 ENVIRONMENT = {"PAGERDUTY_USER_API_KEY": "x"}
 
 
@@ -63,6 +64,10 @@ def test_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     asyncio.run(talk())
     assert passed == [(contract.tool.REMOTE, EXAMPLES[name])]
+
+
+def test_every_tool_has_a_question() -> None:
+    assert sorted({e["tool"] for e in EVALS}) == sorted(ENTRIES)
 
 
 def test_only_reading_tools_are_offered_unasked() -> None:

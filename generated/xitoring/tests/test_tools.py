@@ -23,7 +23,8 @@ from xitoring_mcp.tools import READING, TOOLS
 
 CONTRACT = (files("xitoring_mcp") / "tools.json").read_bytes()
 ENTRIES = {e["name"]: e for e in json.loads(CONTRACT)["tools"]}
-EXAMPLES = json.loads((Path(__file__).parent / "examples.json").read_bytes())
+EVALS = json.loads((Path(__file__).parent / "evals.json").read_bytes())
+EXAMPLES = {e["tool"]: e["arguments"] for e in EVALS if "arguments" in e}
 ENVIRONMENT = {"XITORING_API_KEY": "x"}
 
 
@@ -80,6 +81,10 @@ def test_request(name: str) -> None:
     assert "{" not in wire.path
     fixed = [part for part in operation.path.split("?")[0].split("/") if "{" not in part]
     assert [part for part in wire.path.split("/") if part in fixed] or fixed in ([], [""])
+
+
+def test_every_tool_has_a_question() -> None:
+    assert sorted({e["tool"] for e in EVALS}) == sorted(ENTRIES)
 
 
 def test_only_reading_tools_are_offered_unasked() -> None:

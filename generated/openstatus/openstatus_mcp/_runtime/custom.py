@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from .calls import ApiError, Calls
 from .pages import parsed
@@ -77,8 +77,7 @@ class CustomTool(Call):
 
 def answer_of(outcome: Any) -> Answer:
     """What a custom tool returned, as an answer of the API, so that one place makes results of both."""
-    if isinstance(outcome, BaseModel):
-        outcome = outcome.model_dump(mode="json", by_alias=True)
+    outcome = to_jsonable_python(outcome, by_alias=True)
     kind = "text/plain; charset=utf-8" if isinstance(outcome, str) else "application/json"
     text = outcome if isinstance(outcome, str) else json.dumps(outcome, ensure_ascii=False)
     return Answer("GET", "", 200, "OK", {"content-type": kind}, text.encode("utf-8", "surrogatepass"))

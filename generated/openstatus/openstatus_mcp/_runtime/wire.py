@@ -55,7 +55,7 @@ class Wire:
     headers: list[tuple[str, bytes]] = field(default_factory=list)
     cookies: list[str] = field(default_factory=list)
     body: bytes | None = None
-    complete: Callable[[bytes], bool] | None = None
+    complete: Callable[[bytearray], bool] | None = None
     """Tells when a stream has brought all that is waited for; without it a stream is collected for half of the time."""
 
     @property

@@ -414,7 +414,7 @@ class Client:
                     if len(body) > ANSWER_LIMIT:
                         cut = f"it is larger than {ANSWER_LIMIT // 2**20} MiB"
                         break
-                    if streams and wire.complete is not None and wire.complete(bytes(body)):
+                    if streams and wire.complete is not None and wire.complete(body):
                         break
             if clock.cancelled_caught:
                 cut = f"it is a stream that was still open after {window:g} seconds"

@@ -91,7 +91,9 @@ class DeleteAlertGroupingSetting(Tool):
         empty="Alert grouping setting {setting_id} is deleted.",
     )
 
-    setting_id: Annotated[str, Path("id"), Field(description="ID of the alert grouping setting, such as PGRP4K1.")]
+    setting_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the alert grouping setting, such as PGRP4K1.")
+    ]
 
 
 class GetAlertGroupingSetting(Tool):
@@ -109,7 +111,9 @@ class GetAlertGroupingSetting(Tool):
         unwrap="alert_grouping_setting",
     )
 
-    setting_id: Annotated[str, Path("id"), Field(description="ID of the alert grouping setting, such as PGRP4K1.")]
+    setting_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the alert grouping setting, such as PGRP4K1.")
+    ]
 
 
 class ListAlertGroupingSettings(Tool):
@@ -180,7 +184,9 @@ class UpdateAlertGroupingSetting(Tool):
         unwrap="alert_grouping_setting",
     )
 
-    setting_id: Annotated[str, Path("id"), Field(description="ID of the alert grouping setting, such as PGRP4K1.")]
+    setting_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the alert grouping setting, such as PGRP4K1.")
+    ]
     config: Annotated[
         ContentBasedAlertGroupingConfiguration
         | ContentBasedIntelligentAlertGroupingConfiguration

@@ -30,7 +30,7 @@ class GetChangeEvent(Tool):
         unwrap="change_event",
     )
 
-    change_event_id: Annotated[str, Path("id"), Field(description="ID of the change event.")]
+    change_event_id: Annotated[str, Path("id", plain=True), Field(description="ID of the change event.")]
 
 
 class ListChangeEvents(Tool):
@@ -124,7 +124,9 @@ class ListIncidentChangeEvents(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     limit: Annotated[
         int | None,
@@ -162,7 +164,7 @@ class ListServiceChangeEvents(Tool):
         ),
     )
 
-    service_id: Annotated[str, Path("id"), Field(description="ID of the service, such as PSVC2H8.")]
+    service_id: Annotated[str, Path("id", plain=True), Field(description="ID of the service, such as PSVC2H8.")]
     integration_ids: Annotated[
         list[str] | None,
         Query("integration_ids[]"),

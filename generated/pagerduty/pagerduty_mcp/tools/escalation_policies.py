@@ -30,7 +30,9 @@ class GetEscalationPolicy(Tool):
         unwrap="escalation_policy",
     )
 
-    policy_id: Annotated[str, Path("id"), Field(description="ID of the escalation policy, such as PESC7Q2.")]
+    policy_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the escalation policy, such as PESC7Q2.")
+    ]
 
 
 class ListEscalationPolicies(Tool):

@@ -35,7 +35,9 @@ class GetEventOrchestration(Tool):
         unwrap="orchestration",
     )
 
-    orchestration_id: Annotated[str, Path("id"), Field(description="ID of the event orchestration, a UUID.")]
+    orchestration_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the event orchestration, a UUID.")
+    ]
 
 
 class GetEventOrchestrationGlobal(Tool):
@@ -53,7 +55,9 @@ class GetEventOrchestrationGlobal(Tool):
         unwrap="orchestration_path",
     )
 
-    orchestration_id: Annotated[str, Path("id"), Field(description="ID of the event orchestration, a UUID.")]
+    orchestration_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the event orchestration, a UUID.")
+    ]
 
 
 class GetEventOrchestrationRouter(Tool):
@@ -71,7 +75,9 @@ class GetEventOrchestrationRouter(Tool):
         unwrap="orchestration_path",
     )
 
-    orchestration_id: Annotated[str, Path("id"), Field(description="ID of the event orchestration, a UUID.")]
+    orchestration_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the event orchestration, a UUID.")
+    ]
 
 
 class GetEventOrchestrationService(Tool):
@@ -89,7 +95,7 @@ class GetEventOrchestrationService(Tool):
         unwrap="orchestration_path",
     )
 
-    service_id: Annotated[str, Path("service_id"), Field(description="ID of the service.")]
+    service_id: Annotated[str, Path("service_id", plain=True), Field(description="ID of the service.")]
 
 
 class ListEventOrchestrations(Tool):
@@ -160,7 +166,9 @@ class UpdateEventOrchestrationRouter(Tool):
         fixed=((Json("orchestration_path", "type"), "router"),),
     )
 
-    orchestration_id: Annotated[str, Path("id"), Field(description="ID of the event orchestration, a UUID.")]
+    orchestration_id: Annotated[
+        str, Path("id", plain=True), Field(description="ID of the event orchestration, a UUID.")
+    ]
     catch_all: Annotated[
         OrchestrationGlobalOrchestrationPathCatchAllOrchestrationRouterOrchestrationPathCatchAll,
         Json("orchestration_path", "catch_all"),

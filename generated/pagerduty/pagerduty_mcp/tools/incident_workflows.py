@@ -34,7 +34,7 @@ class GetIncidentWorkflow(Tool):
         unwrap="incident_workflow",
     )
 
-    workflow_id: Annotated[str, Path("id"), Field(description="ID of the workflow.")]
+    workflow_id: Annotated[str, Path("id", plain=True), Field(description="ID of the workflow.")]
 
 
 class ListIncidentWorkflows(Tool):
@@ -94,7 +94,7 @@ class StartIncidentWorkflow(Tool):
         unwrap="incident_workflow_instance",
     )
 
-    workflow_id: Annotated[str, Path("id"), Field(description="ID of the workflow.")]
+    workflow_id: Annotated[str, Path("id", plain=True), Field(description="ID of the workflow.")]
     instance_id: Annotated[
         str | None,
         Json("incident_workflow_instance", "id"),

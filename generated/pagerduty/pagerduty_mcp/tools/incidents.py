@@ -44,7 +44,9 @@ class AddNoteToIncident(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     note: Annotated[str, Json("note", "content"), Field(description="Text of the note.")]
 
@@ -68,7 +70,9 @@ class AddResponders(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     message: Annotated[str, Json("message"), Field(description="Why help is needed and where to join.")]
     responder_request_targets: Annotated[
@@ -131,9 +135,11 @@ class GetAlertFromIncident(Tool):
         unwrap="alert",
     )
 
-    alert_id: Annotated[str, Path("alert_id"), Field(description="ID of the alert.")]
+    alert_id: Annotated[str, Path("alert_id", plain=True), Field(description="ID of the alert.")]
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
 
 
@@ -153,7 +159,9 @@ class GetIncident(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
 
 
@@ -173,7 +181,9 @@ class GetOutlierIncident(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     since: Annotated[str | None, Query("since"), Field(description="Start of the time to search, as ISO 8601.")] = None
 
@@ -193,7 +203,9 @@ class GetPastIncidents(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     limit: Annotated[int | None, Query("limit"), Field(le=999, ge=1, description="Number of incidents to return.")] = (
         None
@@ -221,7 +233,9 @@ class GetRelatedIncidents(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     additional_details: Annotated[
         list[Literal["incident"]] | None,
@@ -260,7 +274,9 @@ class ListAlertsFromIncident(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     limit: Annotated[
         int | None,
@@ -291,7 +307,9 @@ class ListIncidentNotes(Tool):
     )
 
     incident_id: Annotated[
-        str, Path("id"), Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number.")
+        str,
+        Path("id", plain=True),
+        Field(description="ID of the incident, such as PINC3D7 or Q1X4N7PZ2KQ8YT, or its number."),
     ]
     limit: Annotated[
         int | None,

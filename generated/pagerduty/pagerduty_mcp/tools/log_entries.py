@@ -31,7 +31,7 @@ class GetLogEntry(Tool):
         unwrap="log_entry",
     )
 
-    log_entry_id: Annotated[str, Path("id"), Field(description="ID of the log entry.")]
+    log_entry_id: Annotated[str, Path("id", plain=True), Field(description="ID of the log entry.")]
 
 
 class ListLogEntries(Tool):

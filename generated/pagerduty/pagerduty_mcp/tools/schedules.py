@@ -76,7 +76,7 @@ class CreateScheduleOverride(Tool):
         fixed=(("overrides[].user.type", "user_reference"),),
     )
 
-    schedule_id: Annotated[str, Path("id"), Field(description="ID of the schedule.")]
+    schedule_id: Annotated[str, Path("id", plain=True), Field(description="ID of the schedule.")]
     overrides: Annotated[list[Override], Json("overrides"), Field(description="The overrides, each for one user.")]
 
 
@@ -95,7 +95,7 @@ class GetSchedule(Tool):
         unwrap="schedule",
     )
 
-    schedule_id: Annotated[str, Path("id"), Field(description="ID of the schedule.")]
+    schedule_id: Annotated[str, Path("id", plain=True), Field(description="ID of the schedule.")]
 
 
 class ListScheduleUsers(Tool):
@@ -114,7 +114,7 @@ class ListScheduleUsers(Tool):
         paging=Paging("none", "users", names=("response", "response_summary")),
     )
 
-    schedule_id: Annotated[str, Path("id"), Field(description="ID of the schedule.")]
+    schedule_id: Annotated[str, Path("id", plain=True), Field(description="ID of the schedule.")]
     limit: Annotated[
         int | None,
         Local(),
@@ -188,7 +188,7 @@ class UpdateSchedule(Tool):
         unwrap="schedule",
     )
 
-    schedule_id: Annotated[str, Path("id"), Field(description="ID of the schedule.")]
+    schedule_id: Annotated[str, Path("id", plain=True), Field(description="ID of the schedule.")]
     description: Annotated[
         str | None, Json("schedule", "description"), Field(description="What the schedule is for.")
     ] = None

@@ -69,7 +69,7 @@ class GetService(Tool):
         unwrap="service",
     )
 
-    service_id: Annotated[str, Path("id"), Field(description="ID of the service, such as PSVC2H8.")]
+    service_id: Annotated[str, Path("id", plain=True), Field(description="ID of the service, such as PSVC2H8.")]
 
 
 class ListServices(Tool):
@@ -132,7 +132,7 @@ class UpdateService(Tool):
         unwrap="service",
     )
 
-    service_id: Annotated[str, Path("id"), Field(description="ID of the service, such as PSVC2H8.")]
+    service_id: Annotated[str, Path("id", plain=True), Field(description="ID of the service, such as PSVC2H8.")]
     description: Annotated[str | None, Json("service", "description"), Field(description="What the service does.")] = (
         None
     )

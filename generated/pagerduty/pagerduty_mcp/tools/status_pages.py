@@ -55,7 +55,7 @@ class CreateStatusPagePost(Tool):
         unwrap="post",
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
     ends_at: Annotated[
         str | None,
         Json("post", "ends_at"),
@@ -112,8 +112,8 @@ class CreateStatusPagePostUpdate(Tool):
         unwrap="post_update",
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
-    post_id: Annotated[str, Path("post_id"), Field(description="ID of the post.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
+    post_id: Annotated[str, Path("post_id", plain=True), Field(description="ID of the post.")]
     impacted_services: Annotated[
         list[StatusPagePostUpdateImpactedServicesItem] | None,
         Json("post_update", "impacted_services"),
@@ -160,8 +160,8 @@ class GetStatusPagePost(Tool):
         unwrap="post",
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
-    post_id: Annotated[str, Path("post_id"), Field(description="ID of the post.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
+    post_id: Annotated[str, Path("post_id", plain=True), Field(description="ID of the post.")]
     include: Annotated[
         list[Literal["status_page_post_update"]] | None,
         Query("include[]"),
@@ -185,7 +185,7 @@ class ListStatusPageImpacts(Tool):
         paging=Paging("none", "impacts", more="more", total="total", names=("response", "response_summary")),
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
     post_type: Annotated[
         Literal["incident", "maintenance"] | None,
         Query("post_type"),
@@ -214,8 +214,8 @@ class ListStatusPagePostUpdates(Tool):
         paging=Paging("none", "post_updates", more="more", total="total", names=("response", "response_summary")),
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
-    post_id: Annotated[str, Path("post_id"), Field(description="ID of the post.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
+    post_id: Annotated[str, Path("post_id", plain=True), Field(description="ID of the post.")]
     reviewed_status: Annotated[
         Literal["approved", "not_reviewed"] | None,
         Query("reviewed_status"),
@@ -244,7 +244,7 @@ class ListStatusPageSeverities(Tool):
         paging=Paging("none", "severities", more="more", total="total", names=("response", "response_summary")),
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
     post_type: Annotated[
         Literal["incident", "maintenance"] | None,
         Query("post_type"),
@@ -273,7 +273,7 @@ class ListStatusPageStatuses(Tool):
         paging=Paging("none", "statuses", more="more", total="total", names=("response", "response_summary")),
     )
 
-    status_page_id: Annotated[str, Path("id"), Field(description="ID of the status page.")]
+    status_page_id: Annotated[str, Path("id", plain=True), Field(description="ID of the status page.")]
     post_type: Annotated[
         Literal["incident", "maintenance"] | None,
         Query("post_type"),

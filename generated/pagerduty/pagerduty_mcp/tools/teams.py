@@ -33,8 +33,8 @@ class AddTeamMember(Tool):
         empty="User {user_id} is in team {team_id}.",
     )
 
-    team_id: Annotated[str, Path("id"), Field(description="ID of the team, such as PTEA5M3.")]
-    user_id: Annotated[str, Path("user_id"), Field(description="ID of the user.")]
+    team_id: Annotated[str, Path("id", plain=True), Field(description="ID of the team, such as PTEA5M3.")]
+    user_id: Annotated[str, Path("user_id", plain=True), Field(description="ID of the user.")]
     role: Annotated[
         Literal["observer", "responder", "manager"] | None, Json("role"), Field(description="Role in the team.")
     ] = None
@@ -88,7 +88,7 @@ class DeleteTeam(Tool):
         empty="Team {team_id} is deleted.",
     )
 
-    team_id: Annotated[str, Path("id"), Field(description="ID of the team, such as PTEA5M3.")]
+    team_id: Annotated[str, Path("id", plain=True), Field(description="ID of the team, such as PTEA5M3.")]
 
 
 class GetTeam(Tool):
@@ -106,7 +106,7 @@ class GetTeam(Tool):
         unwrap="team",
     )
 
-    team_id: Annotated[str, Path("id"), Field(description="ID of the team, such as PTEA5M3.")]
+    team_id: Annotated[str, Path("id", plain=True), Field(description="ID of the team, such as PTEA5M3.")]
 
 
 class ListTeamMembers(Tool):
@@ -135,7 +135,7 @@ class ListTeamMembers(Tool):
         select="[].user",
     )
 
-    team_id: Annotated[str, Path("id"), Field(description="ID of the team, such as PTEA5M3.")]
+    team_id: Annotated[str, Path("id", plain=True), Field(description="ID of the team, such as PTEA5M3.")]
     limit: Annotated[
         int | None,
         Local(),
@@ -191,8 +191,8 @@ class RemoveTeamMember(Tool):
         empty="User {user_id} is no longer in team {team_id}.",
     )
 
-    team_id: Annotated[str, Path("id"), Field(description="ID of the team, such as PTEA5M3.")]
-    user_id: Annotated[str, Path("user_id"), Field(description="ID of the user.")]
+    team_id: Annotated[str, Path("id", plain=True), Field(description="ID of the team, such as PTEA5M3.")]
+    user_id: Annotated[str, Path("user_id", plain=True), Field(description="ID of the user.")]
 
 
 class UpdateTeam(Tool):
@@ -215,7 +215,7 @@ class UpdateTeam(Tool):
         unwrap="team",
     )
 
-    team_id: Annotated[str, Path("id"), Field(description="ID of the team, such as PTEA5M3.")]
+    team_id: Annotated[str, Path("id", plain=True), Field(description="ID of the team, such as PTEA5M3.")]
     default_role: Annotated[
         Literal["manager", "none"] | None,
         Json("team", "default_role"),

@@ -36,9 +36,13 @@ _OWN_HEADERS = ("host", "content-length", "connection", "user-agent", "accept-en
 """What `upstream` says of a request itself."""
 _BARRED = (401, 403, 407, 429, 503)
 """Statuses that say nothing about the era that a server speaks: it would answer the other one in the same way."""
+_FAILURES = (MCPError, ValidationError, RuntimeError)
+"""What the SDK's client raises for an answer that it cannot take."""
 _STALE = (t.HEADER_MISMATCH, t.UNSUPPORTED_PROTOCOL_VERSION)
 _DEEP = 100
 """Levels of a result; the SDK's serialiser gives up at about 250."""
+_LOST = re.compile(r"session|initiali[sz]ed|protocol.version", re.IGNORECASE)
+"""What the SDKs say with a 400 to a request that does not fit what was settled."""
 _PAGES = 1_000
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -133,20 +137,23 @@ class Remote:
         headers: Mapping[str, str] | None = None,
     ) -> Message | Answer:
         """The result of one request. Nothing was carried out where it is sent again: the other server had changed."""
-        for known in (self._known, None):
-            session = known.session if known else ""
-            line = _Line(self._client, self._endpoint, operation, caller, session, headers or {})
-            try:
-                with anyio.fail_after(self._timeout):
+        kept = self._known
+        if kept and kept.session and caller.values is not None:
+            kept = None  # the session is that of the environment's credential
+        try:
+            with anyio.fail_after(self._timeout):
+                for known in (kept, None):
+                    session = known.session if known else ""
+                    line = _Line(self._client, self._endpoint, operation, caller, session, headers or {})
                     await self._talk(line, request, known, caller)
-            except TimeoutError:
-                after = "" if operation.reading else "; it may have carried the call out all the same"
-                said = f"{self._host} gave no complete answer within {self._timeout:g} seconds{after}"
-                raise Unanswered(said) from None
-            if known is None or not line.outdated:
-                break
-            self._known = None
-        return self._outcome(line)
+                    if known is None or not line.outdated:
+                        return self._outcome(line)
+                    self._known = None
+        except TimeoutError:
+            after = "" if operation.reading else "; it may have carried the call out all the same"
+            said = f"{self._host} gave no complete answer within {self._timeout:g} seconds{after}"
+            raise Unanswered(said) from None
+        raise AssertionError("the second exchange knows nothing, so it is the last")
 
     async def _talk(
         self, line: _Line, request: t.CallToolRequest | t.ListToolsRequest, known: _Known | None, caller: Caller
@@ -164,12 +171,15 @@ class Remote:
         ):
             try:
                 greeting = await _greeted(session, line, known)
-                if kept or not line.session:
-                    self._known = _Known(greeting, line.session)
-                line.begin()
+            except _FAILURES as error:
+                line.give_up(error)
+                return
+            if kept or not line.session:
+                self._known = _Known(greeting, line.session)
+            try:
                 await session.send_request(request, t.Result)
-            except (MCPError, ValidationError, RuntimeError) as error:
-                line.said = line.said or shorten(str(error), 300)
+            except _FAILURES as error:  # what came is judged by `_outcome`, which knows more of it
+                line.said = shorten(str(error), 300)
 
     def _outcome(self, line: _Line) -> Message | Answer:
         if line.trouble is not None:
@@ -196,18 +206,19 @@ class Remote:
 
     def _passed_on(self, result: Message, entry: Mapping[str, Any]) -> t.CallToolResult:
         """A result for the client of this server; in wire form, which the SDK takes as it takes its own type."""
-        if result.get("resultType", "complete") != "complete":
-            said = "asks for input in the middle of the call, which this server does not pass on; nothing was decided"
-            raise Refused(f"{self._host} {said}")
+        if (kind := result.get("resultType", "complete")) != "complete":
+            what = "input in the middle of the call" if kind == "input_required" else f"a result of the type {kind!r}"
+            raise Refused(f"{self._host} wants {shorten(what, 100)}, which this server does not pass on")
         if _deeper(result, _DEEP):
             raise Refused(f"{self._host} answered with data that is nested too deeply to be passed on")
         if problem := self._problem(result, entry):
             return _told(result, f"{self._host} answered the call, but {problem}. What it answered follows.")
         passed = {"resultType": "complete", **result}  # what the revisions before 2026-07-28 do not say
-        meta = result.get("_meta")
         # What is reserved there speaks of the other server's connection, not of this one's.
-        kept = {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")} if meta else {}
-        return cast(t.CallToolResult, {**passed, "_meta": kept})
+        meta = passed.pop("_meta", None) or {}
+        if kept := {k: v for k, v in meta.items() if not k.startswith("io.modelcontextprotocol/")}:
+            passed["_meta"] = kept
+        return cast(t.CallToolResult, passed)
 
     def _problem(self, result: Message, entry: Mapping[str, Any]) -> str:
         """What of a result would break the client of this server; empty when nothing would."""
@@ -330,14 +341,22 @@ class _Line(httpx2.AsyncBaseTransport):
         self._headers = headers or {}
         self._sent_session = session
         self.session = session
-        self.begin()
+        self._turn = 0
+        self._begin()
 
-    def begin(self) -> None:
-        """Forget what came of the requests before."""
+    def _begin(self) -> int:
+        """Forget what came of the messages before, also of those whose answer is still to come."""
         self.trouble: Answer | Refused | None = None
         self.reply: Message = {}
         self.said = ""
         self._status = 0
+        self._turn += 1
+        return self._turn
+
+    def give_up(self, error: Exception) -> None:
+        """There was no way to talk with the other server, because of an answer that the SDK cannot take."""
+        self.said = shorten(str(error), 300)
+        self.reply.pop("result", None)  # of a greeting
 
     @property
     def barred(self) -> bool:
@@ -349,7 +368,7 @@ class _Line(httpx2.AsyncBaseTransport):
         """Whether the other server no longer takes what was settled with it before: its session, or its era."""
         error = self.reply.get("error")
         stated = error if isinstance(error, dict) else {}
-        lost = self._status == 400 and re.search(r"session|initiali[sz]ed", str(stated.get("message")), re.IGNORECASE)
+        lost = self._status == 400 and _LOST.search(str(stated.get("message")))
         return self._status == 404 or bool(lost) or stated.get("code") == t.UNSUPPORTED_PROTOCOL_VERSION
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -358,8 +377,7 @@ class _Line(httpx2.AsyncBaseTransport):
             return httpx2.Response(405)  # a stream of what the other server has to say unasked
         message: Any = json.loads(request.content) if request.method == "POST" else None
         asked = isinstance(message, dict) and "id" in message and "method" in message
-        if asked:
-            self.begin()
+        turn = self._begin() if asked else self._turn
         called = asked and message["method"] == "tools/call"
         headers = [(k, v) for k, v in request.headers.multi_items() if k.lower() not in _OWN_HEADERS]
         headers += self._headers.items() if called else ()
@@ -367,14 +385,14 @@ class _Line(httpx2.AsyncBaseTransport):
         try:
             answer = await self.send(request.method, headers, request.content or None, operation)
         except Refused as error:
-            if asked:
+            if asked and turn == self._turn:
                 self.trouble = error
             return httpx2.Response(502)
         self.session = answer.headers.get(_SESSION, self.session)
         found = next((m for m in _messages(answer) if "result" in m or "error" in m), None)
-        if found is not None:
+        if found is not None and turn == self._turn:
             self.reply = found
-        if asked:
+        if asked and turn == self._turn:
             self._status = answer.status
             # An error of JSON-RPC may come with any status; without one, a status says what went wrong.
             if found is None and (answer.cut or not 200 <= answer.status < 300):
@@ -397,7 +415,7 @@ class _Line(httpx2.AsyncBaseTransport):
         stated += [(name, value) for name, value in operation.headers if name.lower() not in names]
         path, _, query = operation.path.partition("?")
         fields = [(name, value.encode("latin-1")) for name, value in stated]
-        wire = Wire(method, path, [query] if query else [], fields, body=body, complete=_answered)
+        wire = Wire(method, path, [query] if query else [], fields, body=body, complete=_Waiting())
         return await self._client.send(operation, wire, self._caller)
 
 
@@ -408,19 +426,35 @@ def _messages(answer: Answer) -> Iterator[Message]:
     for part in _events(body) if kind == STREAMS[0] else [body] if is_json(kind) else ():
         with suppress(ValueError, RecursionError):
             message = json.loads(part, parse_constant=_no_constant)
-            if _LONE.search(text := json.dumps(message, ensure_ascii=False)):  # it would break the transport
-                message = json.loads(_LONE.sub("\ufffd", text))
+            if "\\u" in part and _LONE.search(text := json.dumps(message, ensure_ascii=False)):
+                message = json.loads(_LONE.sub("\ufffd", text))  # half a character would break the transport
             for one in message if isinstance(message, list) else [message]:
                 if isinstance(one, dict) and one.get("jsonrpc") == "2.0":
                     yield one
 
 
-def _answered(body: bytes) -> bool:
-    """Whether a stream of events has brought the answer: what comes after it is not waited for."""
-    if not body.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
-        return False
-    answer = Answer("POST", "", 200, "", {"content-type": STREAMS[0]}, body)
-    return any("method" not in message for message in _messages(answer))
+class _Waiting:
+    """Tells when a stream of events has brought the answer: what comes after it is not waited for.
+
+    Each event is looked at once, as there may be a hundred thousand before it.
+    """
+
+    def __init__(self) -> None:
+        self._judged = self._searched = 0
+
+    def __call__(self, body: bytearray) -> bool:
+        start = max(self._judged, self._searched - 3)
+        self._searched = len(body)
+        end = max((at + len(s) for s in _BLANKS if (at := body.rfind(s, start)) >= 0), default=0)
+        if not end:
+            return False
+        events = Answer("POST", "", 200, "", {"content-type": STREAMS[0]}, bytes(body[self._judged : end]))
+        self._judged = end
+        return any("method" not in message for message in _messages(events))
+
+
+_BLANKS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""What ends an event."""
 
 
 def _events(text: str) -> Iterator[str]:

@@ -152,8 +152,8 @@ class Client:
     async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
         """Send a request and read its answer within the time and size limits.
 
-        It is sent again, never unless nothing can have been carried out: once after a 401, with an access token that
-        was fetched anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
+        It is sent again only where that changes nothing twice: once after a 401, with an access token that was fetched
+        anew; and when it only reads, after the time that a 429 or 503 asks for. Raises Unanswered when a
         credential is missing, or when no complete answer came.
         """
         settings = self._settings.of(caller)
@@ -414,7 +414,7 @@ class Client:
                     if len(body) > ANSWER_LIMIT:
                         cut = f"it is larger than {ANSWER_LIMIT // 2**20} MiB"
                         break
-                    if streams and wire.complete is not None and wire.complete(bytes(body)):
+                    if streams and wire.complete is not None and wire.complete(body):
                         break
             if clock.cancelled_caught:
                 cut = f"it is a stream that was still open after {window:g} seconds"

@@ -130,7 +130,6 @@ class GetAutomation(Tool):
         "/status_pages/{subdomain}/automations/{automation_id}",
         id="getAutomation",
         unwrap="data",
-        empty="Done.",
     )
 
     automation_id: Annotated[
@@ -170,7 +169,6 @@ class ListAutomations(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     subdomain: Annotated[

@@ -103,7 +103,6 @@ class GetContainer(Tool):
         "/status_pages/{subdomain}/containers/{container_slug}",
         id="getContainer",
         unwrap="data",
-        empty="Done.",
     )
 
     container_slug: Annotated[
@@ -143,7 +142,6 @@ class ListContainers(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     subdomain: Annotated[

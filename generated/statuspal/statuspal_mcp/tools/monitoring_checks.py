@@ -125,7 +125,6 @@ class GetMonitoringCheck(Tool):
         "/monitoring_checks/{check_id}",
         id="getMonitoringCheck",
         unwrap="data",
-        empty="Done.",
     )
 
     check_id: Annotated[
@@ -159,7 +158,6 @@ class ListMonitoringChecks(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     page: Annotated[

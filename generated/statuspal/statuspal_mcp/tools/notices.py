@@ -293,7 +293,6 @@ class GetNotice(Tool):
         "/status_pages/{subdomain}/notices/{notice_id}",
         id="getNotice",
         unwrap="data",
-        empty="Done.",
     )
 
     notice_id: Annotated[
@@ -327,7 +326,6 @@ class GetNoticeUpdate(Tool):
         "/status_pages/{subdomain}/notices/{notice_id}/updates/{update_id}",
         id="getNoticeUpdate",
         unwrap="data",
-        empty="Done.",
     )
 
     notice_id: Annotated[
@@ -378,7 +376,6 @@ class ListNoticeUpdates(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     notice_id: Annotated[
@@ -429,7 +426,6 @@ class ListNotices(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     subdomain: Annotated[

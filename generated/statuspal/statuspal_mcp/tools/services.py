@@ -115,7 +115,6 @@ class GetService(Tool):
         "/status_pages/{subdomain}/services/{service_slug}",
         id="getService",
         unwrap="data",
-        empty="Done.",
     )
 
     service_slug: Annotated[
@@ -155,7 +154,6 @@ class ListServices(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     subdomain: Annotated[

@@ -108,7 +108,6 @@ class GetStatusPage(Tool):
         "/status_pages/{subdomain}",
         id="getStatusPage",
         unwrap="data",
-        empty="Done.",
     )
 
     subdomain: Annotated[
@@ -143,7 +142,6 @@ class ListStatusPages(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     page: Annotated[

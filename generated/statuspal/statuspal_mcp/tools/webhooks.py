@@ -104,7 +104,6 @@ class GetWebhook(Tool):
         "/outgoing_webhooks/{webhook_id}",
         id="getWebhook",
         unwrap="data",
-        empty="Done.",
     )
 
     webhook_id: Annotated[
@@ -138,7 +137,6 @@ class ListWebhooks(Tool):
             total="meta.total_count",
             arguments=("limit", "page"),
         ),
-        empty="Done.",
     )
 
     page: Annotated[

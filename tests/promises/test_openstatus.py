@@ -1,7 +1,7 @@
-"""What openstatus promises of its eight tools, row by row of ../shared/seeds/checklist.md (OS-1 …).
+"""openstatus: OS-1 to OS-26 of the checklist.
 
-The server is built from `specs/openstatus/`, and run as a subprocess over HTTP and over stdio; the API is a small
-openstatus that keeps its state and every request, and fails when it is told to.
+The API is a small openstatus that keeps its state and every request, and fails when it is told to: what a mock of the
+document answers says nothing of what was stored.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -25,21 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import mcp.types as t
 import pytest
 from conftest import built, place
-from mcp import Client, MCPError, StdioServerParameters
-from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
+from mcp import Client, MCPError
 
 from mcpgen import spec
 from mcpgen.mock import Mock
 from mcpgen.problems import Rejected
 
-ROOT = Path(__file__).parent.parent
-SPECS = ROOT / "specs" / "openstatus"
+from .harness import ACCEPT, KEY, NOW, OPENSTATUS, OTHER, Readme, Server, Starter, document_of, hints, text_of
+
+VENDOR = OPENSTATUS
+SPECS = VENDOR.specs
 CORPUS = os.environ.get("MCPGEN_CORPUS", "")
-VENDOR = Path(CORPUS, "openstatus-connectrpc.yaml") if CORPUS else None
-KEY, OTHER = "marker-os-k3y-1", "marker-os-k3y-2"
+VENDORS = Path(CORPUS, "openstatus-connectrpc.yaml") if CORPUS else None
 READING = ["list_maintenances", "list_status_pages", "list_status_reports"]
 NOTIFYING = ["add_status_report_update", "create_maintenance", "create_status_report", "resolve_status_report"]
 NAMES = sorted([*READING, *NOTIFYING, "update_status_report"])
@@ -278,124 +275,44 @@ def listening(api: Openstatus) -> Iterator[Openstatus]:
 
 
 @cache
-def files() -> dict[str, str]:
-    return built(SPECS)[1]
-
-
-@cache
 def entries() -> dict[str, dict[str, Any]]:
-    return {e["name"]: e for e in json.loads(files()["openstatus_mcp/tools.json"])["tools"]}
-
-
-def environment(folder: Path, **variables: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "PYTHONUTF8": "1", **variables}
+    return VENDOR.entries
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return place(files(), tmp_path_factory.mktemp("openstatus"))
-
-
-@contextmanager
-def serving(folder: Path, url: str, *arguments: str, port: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """The server over HTTP: its address, and what it writes to standard error, line by line."""
-    command = [sys.executable, "-m", "openstatus_mcp", "--http", "--port", str(port), "--base-url", url, *arguments]
-    process = subprocess.Popen(command, env=environment(folder), stderr=subprocess.PIPE, text=True)
-    said: list[str] = []
-    assert process.stderr is not None
-    reading = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")), daemon=True)
-    reading.start()
-    try:
-        for _ in range(1000):
-            if found := re.findall(r"http://127\.0\.0\.1:\d+/mcp", "".join(said)):
-                break
-            assert process.poll() is None, said
-            time.sleep(0.02)
-        yield found[0], said
-    finally:
-        process.terminate()
-        process.wait(20)
-        reading.join(20)
-        process.stderr.close()
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Openstatus]:
+def mock() -> Iterator[Openstatus]:
     with listening(Openstatus()) as api:
         yield api
-
-
-@pytest.fixture
-def api(running: Openstatus) -> Openstatus:
-    running.reset()
-    return running
-
-
-@pytest.fixture(scope="module")
-def served(folder: Path, running: Openstatus) -> Iterator[tuple[str, list[str]]]:
-    with serving(folder, running.url, "--enable-write-tools") as server:
-        yield server
-
-
-@asynccontextmanager
-async def over_http(url: str, key: str = KEY, mode: str = "2026-07-28") -> AsyncIterator[Client]:
-    async with (
-        httpx2.AsyncClient(headers={"x-openstatus-key": key}, timeout=60) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
-    ):
-        yield client
-
-
-@asynccontextmanager
-async def over_stdio(folder: Path, url: str, mode: str = "2026-07-28") -> AsyncIterator[Client]:
-    arguments = ["-m", "openstatus_mcp", "--enable-write-tools", "--base-url", url]
-    known = environment(folder, OPENSTATUS_API_KEY=KEY)
-    parameters = StdioServerParameters(command=sys.executable, args=arguments, env=known)
-    with (folder / "stderr.txt").open("w") as log:
-        async with Client(stdio_client(parameters, log), mode=mode) as client:
-            yield client
 
 
 Body = Callable[[Client], Awaitable[None]]
 Talk = Callable[[Body], None]
 
 
-@pytest.fixture(params=["http", "http legacy", "stdio", "stdio legacy"])
-def talk(request: pytest.FixtureRequest, folder: Path, api: Openstatus) -> Talk:
+@pytest.fixture
+def talk(server: Server) -> Talk:
     """Runs a body with a client, over each transport and in each era of the protocol."""
-    transport, _, era = str(request.param).partition(" ")
-    mode = era or "2026-07-28"
-    url = request.getfixturevalue("served")[0] if transport == "http" else ""
 
     def run(body: Body) -> None:
-        async def main() -> None:
-            async with over_http(url, mode=mode) if url else over_stdio(folder, api.url, mode) as client:
-                await body(client)
+        async def main(client: Client) -> None:
+            await body(client)
 
-        asyncio.run(asyncio.wait_for(main(), 120))
+        server.asked(main)
 
     return run
 
 
 @pytest.fixture
-def ask(served: tuple[str, list[str]], api: Openstatus) -> Callable[..., Any]:
-    """Calls a tool over HTTP; its result, or the error of the protocol."""
+def ask(server: Server) -> Callable[..., Any]:
+    """Calls a tool; its result, or the error of the protocol."""
 
     def call(name: str, arguments: dict[str, Any] | None = None, **more: Any) -> Any:
-        async def main() -> Any:
-            async with over_http(served[0]) as client:
-                try:
-                    return await client.call_tool(name, {**(GIVEN[name] if arguments is None else arguments), **more})
-                except MCPError as error:
-                    return error
-
-        return asyncio.run(asyncio.wait_for(main(), 60))
+        try:
+            return server.call(name, {**(GIVEN[name] if arguments is None else arguments), **more})
+        except MCPError as error:
+            return error
 
     return call
-
-
-def text_of(result: Any) -> str:
-    return "\n".join(c.text for c in result.content)
 
 
 def right(result: Any) -> dict[str, Any]:
@@ -409,7 +326,7 @@ def right(result: Any) -> dict[str, Any]:
 # --- which tools there are --------------------------------------------------------------------------------------------
 
 
-def test_os4_exactly_the_eight(talk: Talk) -> None:
+def test_os_04_exactly_the_eight(talk: Talk) -> None:
     async def body(client: Client) -> None:
         listed = (await client.list_tools()).tools
         assert [t.name for t in listed] == NAMES
@@ -419,32 +336,27 @@ def test_os4_exactly_the_eight(talk: Talk) -> None:
     talk(body)
 
 
-@pytest.mark.skipif(VENDOR is None, reason="MCPGEN_CORPUS is not set")
-def test_os4_the_vendors_document_gives_the_same(tmp_path: Path, api: Openstatus) -> None:
+@pytest.mark.skipif(VENDORS is None, reason="MCPGEN_CORPUS is not set")
+def test_os_04_the_vendors_document_gives_the_same(tmp_path: Path, start: Starter, api: Openstatus) -> None:
     """83 operations, 24 of them twins; the very same tools come out, and the same requests."""
-    assert VENDOR is not None
+    assert VENDORS is not None
     for name in ("mcpgen.toml", "custom.py"):
         shutil.copy(SPECS / name, tmp_path)
-    shutil.copy(VENDOR, tmp_path / "openapi.yaml")
-    loaded = spec.load(VENDOR)
+    shutil.copy(VENDORS, tmp_path / "openapi.yaml")
+    loaded = spec.load(VENDORS)
     operations = list(loaded.operations())
     assert len(operations) == 83
     assert sum(o.method == "GET" for o in operations) == 24
     made, theirs = built(tmp_path)
     assert [t.name for t in made.tools] == NAMES
-    assert theirs["openstatus_mcp/tools.json"] == files()["openstatus_mcp/tools.json"]
-    server = place(theirs, tmp_path / "server")
-
-    async def main() -> None:
-        async with over_stdio(server, api.url) as client:
-            for name, arguments in GIVEN.items():
-                right(await client.call_tool(name, arguments))
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+    assert theirs["openstatus_mcp/tools.json"] == VENDOR.text("openstatus_mcp/tools.json")
+    with start.fresh("stdio", "--enable-write-tools", folder=place(theirs, tmp_path / "server")) as server:
+        for name, arguments in GIVEN.items():
+            right(server.call(name, arguments))
     sent = [(r.method, r.body) for r in api.requests]
     checked = asyncio.run(violations(loaded, sent))
     assert checked == []
-    assert asyncio.run(violations(spec.load(SPECS / "openapi.yaml"), sent)) == []
+    assert asyncio.run(violations(document_of(VENDOR.document), sent)) == []
 
 
 async def violations(document: spec.Spec, sent: list[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -462,20 +374,20 @@ async def violations(document: spec.Spec, sent: list[tuple[str, dict[str, Any]]]
     return [problem for r in mock.requests for problem in r.problems]
 
 
-def test_os10_annotations() -> None:
-    hints = {}
-    for name, entry in entries().items():
-        stated = entry["annotations"]
-        hints[name] = "".join(
-            str(int(stated[f"{h}Hint"])) for h in ("readOnly", "destructive", "idempotent", "openWorld")
+def test_os_10_annotations(server: Server) -> None:
+    """All set, on every tool; the reads are POSTs whose path has a GET twin."""
+    listed = server.tools()
+    reads, writes = dict.fromkeys(READING, "R1 D0 I1"), dict.fromkeys(NOTIFYING, "R0 D1 I0")
+    assert {n: hints(tool) for n, tool in listed.items()} == reads | writes | {"update_status_report": "R0 D1 I1"}
+    for tool in listed.values():
+        assert tool.annotations is not None
+        assert tool.annotations.title == tool.title
+        assert tool.annotations.open_world_hint is (
+            tool.name not in NAMES or entries()[tool.name]["annotations"]["openWorldHint"]
         )
-        assert stated["title"] == entry["title"]
-    reads = dict.fromkeys(READING, "1010")
-    writes = dict.fromkeys(NOTIFYING, "0101")
-    assert hints == reads | writes | {"update_status_report": "0110"}
 
 
-def test_os11_a_write_that_says_it_reads_is_refused(tmp_path: Path) -> None:
+def test_os_11_a_write_that_says_it_reads_is_refused(tmp_path: Path) -> None:
     text = (SPECS / "custom.py").read_text()
     begin = text.index("class CreateMaintenance(")
     wrong = text[begin:].replace(
@@ -495,40 +407,38 @@ def changed(folder: Path, custom: str) -> Path:
     return folder
 
 
-def test_os12_the_server_does_not_ask_again(served: tuple[str, list[str]], api: Openstatus) -> None:
-    async def never(*_: Any) -> Any:
-        raise AssertionError("the server asked")
+@pytest.mark.parametrize("way", ["stdio", "stdio legacy", "http"])
+@pytest.mark.parametrize("asking", [False, True])
+def test_os_12_the_server_does_not_ask_again(start: Starter, api: Openstatus, way: str, asking: bool) -> None:
+    """Unless the operator wants it to."""
+    asked = []
 
-    async def main() -> None:
-        async with (
-            httpx2.AsyncClient(headers={"x-openstatus-key": KEY}) as http,
-            Client(streamable_http_client(served[0], http_client=http), elicitation_callback=never) as client,
-        ):
-            for name in NOTIFYING:
-                right(await client.call_tool(name, GIVEN[name]))
+    async def user(context: Any, params: Any) -> t.ElicitResult:
+        asked.append(params.message)
+        return t.ElicitResult(action="accept")
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    switches = ["--enable-write-tools", *(["--ask-before-writes"] if asking else [])]
+    with start.fresh(way, *switches, elicitation_callback=user) as server:
+        for name in NAMES:
+            right(server.call(name, GIVEN[name]))
+    assert len(asked) == (len(MUTATION) if asking else 0)
+    assert len(api.requests) == len(NAMES)
 
 
-def test_os26_without_the_switch_writes_are_not_there(folder: Path, api: Openstatus) -> None:
-    async def main(url: str) -> None:
-        async with over_http(url) as client:
-            assert [t.name for t in (await client.list_tools()).tools] == READING
-            for name in NAMES:
-                if name not in READING:
-                    with pytest.raises(MCPError) as caught:
-                        await client.call_tool(name, GIVEN[name])
-                    assert "--enable-write-tools" in caught.value.error.message
-
-    with serving(folder, api.url) as (url, _):
-        asyncio.run(asyncio.wait_for(main(url), 60))
+@pytest.mark.parametrize("way", ["stdio", "http", "http legacy"])
+def test_os_26_without_the_switch_writes_are_not_there(start: Starter, api: Openstatus, way: str) -> None:
+    with start.fresh(way) as server:
+        assert list(server.tools()) == READING
+        for name in MUTATION:
+            with pytest.raises(MCPError, match="--enable-write-tools"):
+                server.call(name, GIVEN[name])
     assert api.requests == []
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def test_os6_pages_without_their_secrets(talk: Talk, api: Openstatus) -> None:
+def test_os_06_pages_without_their_secrets(talk: Talk, api: Openstatus) -> None:
     entry = entries()["list_status_pages"]
     assert "Used to discover the pageId required by mutation tools." in entry["description"]
     assert entry["inputSchema"] == {"type": "object", "properties": {}, "additionalProperties": False}
@@ -564,7 +474,7 @@ def test_all_pages_are_listed(ask: Callable[..., Any], api: Openstatus) -> None:
     assert "1,001 status pages" in text_of(refused)
 
 
-def test_os7_active_reports_unless_all_are_wanted(talk: Talk, api: Openstatus) -> None:
+def test_os_07_active_reports_unless_all_are_wanted(talk: Talk, api: Openstatus) -> None:
     async def body(client: Client) -> None:
         found = right(await client.call_tool("list_status_reports", {}))
         assert [(r["id"], r["status"]) for r in found["items"]] == [(8, "monitoring"), (7, "identified")]
@@ -616,7 +526,7 @@ def test_reports_of_a_page(ask: Callable[..., Any], api: Openstatus) -> None:
         ("list_maintenances", "ListMaintenances", "maintenances"),
     ],
 )
-def test_os8_pages_with_their_metadata(
+def test_os_08_pages_with_their_metadata(
     ask: Callable[..., Any], api: Openstatus, name: str, method: str, kept: str
 ) -> None:
     more = {"statuses": ACTIVE} if kept == "reports" else {}
@@ -643,7 +553,7 @@ def test_os8_pages_with_their_metadata(
     ]
 
 
-def test_os9_limits(talk: Talk, api: Openstatus) -> None:
+def test_os_09_limits(talk: Talk, api: Openstatus) -> None:
     for _ in range(330):
         api.CreateMaintenance(GIVEN["create_maintenance"])
     for name in ("list_status_reports", "list_maintenances"):
@@ -693,7 +603,7 @@ def test_maintenances(ask: Callable[..., Any], api: Openstatus) -> None:
 # --- notify -----------------------------------------------------------------------------------------------------------
 
 
-def test_os13_notify_is_required(talk: Talk, api: Openstatus) -> None:
+def test_os_13_notify_is_required(talk: Talk, api: Openstatus) -> None:
     for name in NOTIFYING:
         schema = entries()[name]["inputSchema"]
         assert "notify" in schema["required"]
@@ -713,7 +623,7 @@ def test_os13_notify_is_required(talk: Talk, api: Openstatus) -> None:
     assert api.requests == []
 
 
-def test_os14_an_update_never_notifies(ask: Callable[..., Any], api: Openstatus) -> None:
+def test_os_14_an_update_never_notifies(ask: Callable[..., Any], api: Openstatus) -> None:
     assert "notify" not in entries()["update_status_report"]["inputSchema"]["properties"]
     refused = ask("update_status_report", notify=False)
     assert refused.is_error
@@ -749,7 +659,7 @@ LEFT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("notify", [True, False])
-def test_os16_the_result_says_whether_anybody_was_notified(talk: Talk, api: Openstatus, notify: bool) -> None:
+def test_os_16_the_result_says_whether_anybody_was_notified(talk: Talk, api: Openstatus, notify: bool) -> None:
     for name in NOTIFYING:
         schema = entries()[name]["outputSchema"]
         assert "notified" in schema["required"]
@@ -765,7 +675,7 @@ def test_os16_the_result_says_whether_anybody_was_notified(talk: Talk, api: Open
     talk(body)
 
 
-def test_os15_what_is_stored_stays_when_notifying_fails(talk: Talk, api: Openstatus) -> None:
+def test_os_15_what_is_stored_stays_when_notifying_fails(talk: Talk, api: Openstatus) -> None:
     """The answer is no error, so that nobody repeats the call; and it is never sent a second time."""
 
     async def body(client: Client) -> None:
@@ -781,7 +691,7 @@ def test_os15_what_is_stored_stays_when_notifying_fails(talk: Talk, api: Opensta
     talk(body)
 
 
-def test_os15_now_is_told_from_earlier(ask: Callable[..., Any], api: Openstatus) -> None:
+def test_os_15_now_is_told_from_earlier(ask: Callable[..., Any], api: Openstatus) -> None:
     """Without a date of its own a report is found all the same, beside one that says nearly that."""
     given = {k: v for k, v in GIVEN["create_status_report"].items() if k != "date"}
     older = right(ask("create_status_report", {**GIVEN["create_status_report"], "notify": True}))
@@ -792,7 +702,7 @@ def test_os15_now_is_told_from_earlier(ask: Callable[..., Any], api: Openstatus)
 
 
 @pytest.mark.parametrize("name", NOTIFYING)
-def test_os15_only_what_is_stored_counts(ask: Callable[..., Any], api: Openstatus, name: str) -> None:
+def test_os_15_only_what_is_stored_counts(ask: Callable[..., Any], api: Openstatus, name: str) -> None:
     def told(fault: Fault, notify: bool, stays: bool) -> tuple[str, list[str]]:
         api.reset()
         for nearly in ({"message": "Something else."}, {"date": "2026-11-20T08:50:02Z", "to": "2026-12-05T05:00:00Z"}):
@@ -973,7 +883,7 @@ STEPS = """
 """
 
 
-def test_os17_draft_and_confirm() -> None:
+def test_os_17_draft_and_confirm(server: Server) -> None:
     for name in NOTIFYING:
         description = entries()[name]["description"]
         assert f"Before you call it:{STEPS}" in description
@@ -981,11 +891,10 @@ def test_os17_draft_and_confirm() -> None:
         assert len(description) <= 1200
         assert all("\n" not in part for part in description.split("\n\n") if "1. " not in part)
     assert "Draft the change, show it to the user" in entries()["update_status_report"]["description"]
-    instructions = re.findall(r"instructions=\(?(.*?),\n    [a-z_]+=", files()["openstatus_mcp/service.py"], re.S)[0]
-    assert "ask whether subscribers are to be" in instructions
+    assert "ask whether subscribers are to be notified" in server.about().instructions
 
 
-def test_os18_look_up_before_writing() -> None:
+def test_os_18_look_up_before_writing() -> None:
     for name, entry in entries().items():
         if name != "list_status_pages":
             assert "list_status_pages" in entry["description"]
@@ -997,7 +906,7 @@ def test_os18_look_up_before_writing() -> None:
     assert "{tool:" not in json.dumps(entries())
 
 
-def test_os18_a_named_tool_must_exist(tmp_path: Path) -> None:
+def test_os_18_a_named_tool_must_exist(tmp_path: Path) -> None:
     text = (SPECS / "custom.py").read_text()
     wrong = text.replace("{tool:list_status_pages}", "{tool:list_pages}", 1)
     with pytest.raises(Rejected) as caught:
@@ -1008,25 +917,29 @@ def test_os18_a_named_tool_must_exist(tmp_path: Path) -> None:
     assert (problem.file, problem.line) == ("custom.py", line)
 
 
-def test_os24_snippets(folder: Path) -> None:
-    readme = (folder / "README.md").read_text()
-    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", readme, re.S)]
-    assert len(blocks) >= 5
-    bridges = [s for b in blocks for s in b.get("mcpServers", {}).values() if "mcp-remote" in s.get("args", [])]
-    assert bridges
-    for bridge in bridges:
-        stated = bridge["args"][bridge["args"].index("--header") + 1]
-        assert re.fullmatch(r"x-openstatus-key: ?\$\{API_KEY\}", stated)
-        assert "https://api.openstatus.dev/mcp" in bridge["args"]
-        assert list(bridge["env"]) == ["API_KEY"]
-    assert "x-openstatus-key: YOUR_API_KEY" in readme
-    assert "metadata.transport" in readme  # what only the service can keep is said
+def test_os_24_snippets() -> None:
+    """Claude Desktop's and Cursor's, in the forms that these read."""
+    readme = Readme(VENDOR)
+    remote = "https://api.openstatus.dev/mcp"
+    local = {"command": "uvx", "args": ["openstatus-mcp"], "env": {"OPENSTATUS_API_KEY": "YOUR_API_KEY"}}
+    bridge = {
+        "command": "npx",
+        "args": ["-y", "mcp-remote", remote, "--header", "x-openstatus-key:${API_KEY}"],
+        "env": {"API_KEY": "YOUR_API_KEY"},
+    }
+    assert [b["mcpServers"] for b in readme.json("Claude Desktop")] == [{"openstatus": local}, {"openstatus": bridge}]
+    header = {"x-openstatus-key": "YOUR_API_KEY"}
+    assert [b["mcpServers"] for b in readme.json("Cursor")] == [
+        {"openstatus": local},
+        {"openstatus": {"url": remote, "headers": header}},
+    ]
+    assert f'{remote} --header "x-openstatus-key: YOUR_API_KEY"' in readme.section("Claude Code")
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_os19_an_unknown_id(talk: Talk, api: Openstatus) -> None:
+def test_os_19_an_unknown_id(talk: Talk, api: Openstatus) -> None:
     async def body(client: Client) -> None:
         for name in ("add_status_report_update", "resolve_status_report", "update_status_report"):
             result = await client.call_tool(name, {**GIVEN[name], "statusReportId": 4711})
@@ -1038,7 +951,7 @@ def test_os19_an_unknown_id(talk: Talk, api: Openstatus) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 412, 422, 429])
-def test_os20_what_a_model_can_mend_is_a_result(talk: Talk, api: Openstatus, status: int) -> None:
+def test_os_20_what_a_model_can_mend_is_a_result(talk: Talk, api: Openstatus, status: int) -> None:
     fault = Fault(status, "failed", f"the vendor's words for {status}")
     api.faults = dict.fromkeys({*MUTATION.values(), "ListStatusPages", "ListStatusReports", "ListMaintenances"}, fault)
 
@@ -1054,7 +967,7 @@ def test_os20_what_a_model_can_mend_is_a_result(talk: Talk, api: Openstatus, sta
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, -32600), (403, -32600), (500, -32603)])
-def test_os21_what_it_cannot_is_an_error_of_the_protocol(talk: Talk, api: Openstatus, status: int, code: int) -> None:
+def test_os_21_what_it_cannot_is_an_error_of_the_protocol(talk: Talk, api: Openstatus, status: int, code: int) -> None:
     fault = Fault(status, "failed", f"the vendor's words for {status}")
     api.faults = dict.fromkeys({*MUTATION.values(), "ListStatusPages", "ListStatusReports", "ListMaintenances"}, fault)
 
@@ -1071,7 +984,7 @@ def test_os21_what_it_cannot_is_an_error_of_the_protocol(talk: Talk, api: Openst
     talk(body)
 
 
-def test_os22_nothing_is_redacted_but_the_key(talk: Talk, api: Openstatus) -> None:
+def test_os_22_nothing_is_redacted_but_the_key(talk: Talk, api: Openstatus) -> None:
     api.faults["ListStatusPages"] = Fault(400, "failed", f"limit is wrong for {KEY}, row 0xCAFE of db-7.internal")
 
     async def body(client: Client) -> None:
@@ -1083,7 +996,7 @@ def test_os22_nothing_is_redacted_but_the_key(talk: Talk, api: Openstatus) -> No
     assert api.requests[0].headers["x-openstatus-key"] == KEY
 
 
-def test_os23_one_call_for_one_call(talk: Talk, api: Openstatus) -> None:
+def test_os_23_one_call_for_one_call(talk: Talk, api: Openstatus) -> None:
     async def body(client: Client) -> None:
         for name, arguments in GIVEN.items():
             before = len(api.requests)
@@ -1093,7 +1006,7 @@ def test_os23_one_call_for_one_call(talk: Talk, api: Openstatus) -> None:
     talk(body)
 
 
-def test_os25_moments_are_iso_8601(talk: Talk, api: Openstatus) -> None:
+def test_os_25_moments_are_iso_8601(talk: Talk, api: Openstatus) -> None:
     for name, keys in (("create_maintenance", ("from", "to")), ("create_status_report", ("date",))):
         for key in keys:
             stated = entries()[name]["inputSchema"]["properties"][key]
@@ -1126,73 +1039,82 @@ def test_os25_moments_are_iso_8601(talk: Talk, api: Openstatus) -> None:
 
 # --- serving ----------------------------------------------------------------------------------------------------------
 
-LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
-
-def test_os1_one_stateless_endpoint(folder: Path, api: Openstatus) -> None:
-    """No session: two clients, a restart between two calls, and all three methods answered."""
-
-    async def lists(url: str, key: str) -> None:
-        async with httpx2.AsyncClient(headers={**ACCEPT, "x-openstatus-key": key}, timeout=30) as http:
-            answer = await http.post(url, json=LIST)
-            assert answer.status_code == 200
-            assert "mcp-session-id" not in answer.headers
+def test_os_01_one_stateless_endpoint(start: Starter, api: Openstatus) -> None:
+    """No session: two clients, a restart between two calls of each, and all three methods answered."""
+    server: Any
+    with start.fresh("http") as server:
+        for key in (KEY, OTHER):
+            answer = server.post(x_openstatus_key=key)
+            assert (answer.status_code, "mcp-session-id" in answer.headers) == (200, False)
             assert "list_status_pages" in answer.text
-            for method in ("GET", "DELETE"):
-                async with http.stream(method, url) as other:
-                    assert other.status_code in (200, 202, 204, 405)
+        headers = {**ACCEPT, "x-openstatus-key": KEY}
+        with httpx2.Client() as http, http.stream("GET", server.url, headers=headers) as stream:
+            assert (stream.status_code, stream.headers["content-type"][:17]) == (200, "text/event-stream")
+        assert server.request("DELETE", headers).status_code == 405
+        for method in ("GET", "DELETE"):
+            answer = server.request(method, {**headers, "MCP-Protocol-Version": NOW})
+            assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        for mode in (NOW, "legacy"):
+            server.mode = mode
+            right(server.call("list_status_pages"))
+        server.stop()
+        with start.fresh("http", "--port", str(server.port)):
+            for mode in (NOW, "legacy"):
+                server.mode = mode
+                right(server.call("list_status_pages"))
+    assert len(api.requests) == 4
 
-    async def main() -> None:
-        with serving(folder, api.url) as (url, _):
-            port = int(re.findall(r":(\d+)/", url)[0])
-            await asyncio.gather(lists(url, KEY), lists(url, OTHER))
-            async with over_http(url) as client:
-                right(await client.call_tool("list_status_pages", {}))
-        with serving(folder, api.url, port=port) as (again, _):
-            assert again == url
-            await lists(url, KEY)
-            async with over_http(url) as client:
-                right(await client.call_tool("list_status_pages", {}))
 
-    asyncio.run(asyncio.wait_for(main(), 90))
+@pytest.mark.parametrize("way", ["http", "http legacy"])
+def test_os_02_the_callers_own_key(start: Starter, api: Openstatus, way: str) -> None:
+    server: Any = start.shared(way)
+    clients = {key: server.client(key) for key in (KEY, OTHER)}
 
+    async def many() -> None:
+        calls = [
+            clients[key].call_tool(
+                "create_status_report", {**GIVEN["create_status_report"], "title": f"{key} {number}"}
+            )
+            for number in range(20)
+            for key in clients
+        ]
+        for result in await asyncio.gather(*calls):
+            right(result)
 
-def test_os2_the_callers_own_key(served: tuple[str, list[str]], api: Openstatus) -> None:
-    async def main() -> None:
-        async with over_http(served[0], KEY) as one, over_http(served[0], OTHER, "legacy") as two:
-            calls = [
-                client.call_tool("create_status_report", {**GIVEN["create_status_report"], "title": f"{key} {number}"})
-                for number in range(20)
-                for client, key in ((one, KEY), (two, OTHER))
-            ]
-            for result in await asyncio.gather(*calls):
-                right(result)
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+    server.loop.run(many())
     assert len(api.requests) == 40
     assert all(r.body["title"].split()[0] == r.headers["x-openstatus-key"] for r in api.requests)
+    assert not any("authorization" in r.headers for r in api.requests)
 
 
-def test_os3_without_a_key_nothing_is_served(served: tuple[str, list[str]], api: Openstatus) -> None:
-    answer = httpx2.post(served[0], json=LIST, headers=ACCEPT)
-    assert answer.status_code == 401
-    assert "x-openstatus-key" in answer.json()["error"]["message"]
-    assert "list_status_pages" not in answer.text
+def test_os_02_the_environments_key_over_stdio(start: Starter, api: Openstatus) -> None:
+    right(start.shared("stdio").call("list_status_pages"))
+    assert api.requests[-1].headers["x-openstatus-key"] == KEY
+
+
+def test_os_03_without_a_key_nothing_is_served(start: Starter, api: Openstatus) -> None:
+    server: Any = start.shared("http")
+    for headers in ({}, {"x_openstatus_key": ""}, {"authorization": f"Bearer {KEY}"}):
+        answer = server.post(**headers)
+        assert answer.status_code == 401
+        assert "x-openstatus-key" in answer.json()["error"]["message"]
+        assert "list_status_pages" not in answer.text
+    refused = start.refused("--base-url", api.url, env={VENDOR.variable: None})
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert VENDOR.variable in refused.stderr
     assert api.requests == []
 
 
-def test_os5_changes_are_attributed(served: tuple[str, list[str]], ask: Callable[..., Any], api: Openstatus) -> None:
-    before = len(served[1])
-    for name in NAMES:
-        right(ask(name))
+@pytest.mark.parametrize("way", ["stdio", "http"])
+def test_os_05_changes_are_attributed(start: Starter, api: Openstatus, way: str) -> None:
+    """Upstream by the User-Agent, and here by a line for each: no other, and no key."""
+    with start.fresh(way, "--enable-write-tools") as server:
+        for name in NAMES:
+            right(server.call(name, GIVEN[name]))
+        said = server.told("tool=update_status_report")
     assert {r.headers["user-agent"] for r in api.requests} == {"openstatus-mcp/0.1.0 (transport=mcp)"}
-    deadline = time.monotonic() + 10
-    lines: list[str] = []
-    while len(lines) < len(MUTATION) and time.monotonic() < deadline:
-        lines = [line for line in served[1][before:] if " audit " in line]
-        time.sleep(0.02)
-    told = sorted(re.sub(r"^.* audit ", "", line).strip() for line in lines)
+    told = sorted(re.findall(r"(?m)^openstatus: audit (.*)$", said))
     assert [re.sub(r"request=\S+", "request=…", line) for line in told] == [
         "tool=add_status_report_update operation=StatusReportService_AddStatusReportUpdate request=… status=200",
         "tool=create_maintenance operation=MaintenanceService_CreateMaintenance request=… status=200",
@@ -1200,4 +1122,5 @@ def test_os5_changes_are_attributed(served: tuple[str, list[str]], ask: Callable
         "tool=resolve_status_report operation=StatusReportService_AddStatusReportUpdate request=… status=200",
         "tool=update_status_report operation=StatusReportService_UpdateStatusReport request=… status=200",
     ]
-    assert KEY not in "".join(served[1])
+    assert KEY not in said
+    assert "metadata.transport is for the service to write" in Readme(VENDOR).section("What the service itself keeps")

@@ -1,0 +1,4 @@
+"""One of its operations is gone."""
+
+from .._runtime import About, Api, CustomTool
+from .users import GetUsers

@@ -1,0 +1,6 @@
+"""It does something on import, and fails."""
+
+from .._runtime import CustomTool
+
+print("hello")
+LIMIT = {}["limit"]

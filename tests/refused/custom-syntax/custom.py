@@ -1,0 +1,4 @@
+from .._runtime import About, CustomTool
+
+class Broken(CustomTool)
+    """No colon."""
