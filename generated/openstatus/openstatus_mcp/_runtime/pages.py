@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from .tool import InvalidArguments, Marker, Paging, Query, show
-from .upstream import Answer, is_json
+from .upstream import ANSWER_LIMIT, Answer, is_json
 
 _MOST_PAGES = 100
 """Requests that one list is read with, however few items an API gives at once."""
@@ -64,6 +64,7 @@ class Pages:
             self._begun = None
         self._total: int | None = None
         self._read: list[Any] = []
+        self._bytes = 0
         self._size = 0
         self._following = Following(True, _first(paging) if self._begun is None else self._begun)
         self.items: list[Any] = []
@@ -102,13 +103,18 @@ class Pages:
         self.items += items
         stated = at(value, paging.total) if paging.total else None
         self._total = stated if isinstance(stated, int) else self._total
+        self._bytes += len(answer.body)
         place, query = self._following.place, self._following.query
         self._read.append(query or place)
         following = onward(paging, answer, value, items, self._size, place, self._total)
         step = following.query or following.place
         if step is not None and step in self._read:
             following = Following(True, why="the API led back to a page that was read already")
-        elif len(self._read) >= _MOST_PAGES and following.there:
+        elif len(self.items) >= self._wanted or not following.there:
+            pass
+        elif self._bytes > ANSWER_LIMIT:
+            following = following._replace(why=f"what was read so far is larger than {ANSWER_LIMIT // 2**20} MiB")
+        elif len(self._read) >= _MOST_PAGES:
             following = following._replace(why=f"it took {_MOST_PAGES} pages to get so far")
         if len(self.items) > self._wanted:  # more than was asked for: the rest of this page is still to be had
             offset = paging.style == "offset"

@@ -76,13 +76,13 @@ class Remote:
     async def aclose(self) -> None:
         """End the session of the environment's credential, if the other server keeps one."""
         if self._known and self._known.session:
-            line = _Line(self._client, self._endpoint, self._endpoint, ANYONE, self._known.session)
+            line = _Line(self._client, self._endpoint, ANYONE, self._known.session)
             with suppress(Exception), anyio.move_on_after(2):
                 await line.send("DELETE", [], None, self._endpoint)
 
     @property
     def _endpoint(self) -> Operation:
-        """The operation for whatever is no call: it only reads."""
+        """What asks for the list; a call is like it but for its name, and it may write."""
         endpoint = self._settings.service.endpoint
         if endpoint is None:
             raise AssertionError("a service without an MCP endpoint has no tools that are passed on")
@@ -144,7 +144,7 @@ class Remote:
             with anyio.fail_after(self._timeout):
                 for known in (kept, None):
                     session = known.session if known else ""
-                    line = _Line(self._client, self._endpoint, operation, caller, session, headers or {})
+                    line = _Line(self._client, operation, caller, session, headers or {})
                     await self._talk(line, request, known, caller)
                     if known is None or not line.outdated:
                         return self._outcome(line)
@@ -331,13 +331,13 @@ class _Line(httpx2.AsyncBaseTransport):
     def __init__(
         self,
         client: Client,
-        endpoint: Operation,
         operation: Operation,
         caller: Caller,
         session: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._client, self._endpoint, self._operation, self._caller = client, endpoint, operation, caller
+        self._client, self._operation, self._caller = client, operation, caller
+        self._around = replace(operation, reads=True)  # what is sent before and after a call
         self._headers = headers or {}
         self._sent_session = session
         self.session = session
@@ -381,7 +381,7 @@ class _Line(httpx2.AsyncBaseTransport):
         called = asked and message["method"] == "tools/call"
         headers = [(k, v) for k, v in request.headers.multi_items() if k.lower() not in _OWN_HEADERS]
         headers += self._headers.items() if called else ()
-        operation = self._operation if called else self._endpoint
+        operation = self._operation if called else self._around
         try:
             answer = await self.send(request.method, headers, request.content or None, operation)
         except Refused as error:

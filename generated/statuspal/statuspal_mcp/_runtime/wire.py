@@ -182,6 +182,8 @@ def _path_value(marker: Path, value: Any) -> str:
         _refuse_blank(text)
         return quote(text, safe="")
     _refuse_blank(value)
+    if marker.plain and any(_NO_ID.search(text_of(v)) for v in (value if isinstance(value, list) else [value])):
+        raise ValueError("must be an identifier as the API gave it, without a slash or a blank, and not null")
     items = _items(value, marker.explode, nested=marker.nested)
     name = quote(marker.name, safe="")
     match marker.style:
@@ -195,6 +197,9 @@ def _path_value(marker: Path, value: Any) -> str:
             return f";{name}={','.join(items)}"
         case _:
             return _separator(marker.style).join(items)
+
+
+_NO_ID = re.compile(r"[\s/\\?#%]|^(?i:null|none|undefined|nan)$")
 
 
 def _refuse_blank(value: Any) -> None:

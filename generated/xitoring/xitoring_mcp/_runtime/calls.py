@@ -110,7 +110,8 @@ class Calls:
         operation = _operation(contract)
         bindings, given = await self._prepared(contract, operation, {}, caller)
         answer = await self._client.send(operation, build(operation, _sent(bindings), given), caller)
-        if answer.status not in (401, 408, 429) and answer.status < 500:
+        told = parsed(answer) is not None if answer.status < 400 else answer.status not in (401, 408, 429)
+        if told and answer.status < 500:
             self._contexts[known] = answer
             if len(self._contexts) > _CONTEXTS_KEPT:
                 self._contexts.popitem(last=False)

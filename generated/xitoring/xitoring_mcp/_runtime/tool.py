@@ -37,7 +37,10 @@ class InvalidArguments(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A variable of the path template (OpenAPI styles simple, label, matrix)."""
+    """A variable of the path template (OpenAPI styles simple, label, matrix).
+
+    A `plain` one is an identifier: it has no slash and no blank, and is no null that became a text on its way.
+    """
 
     name: str
     style: str = "simple"
@@ -45,6 +48,7 @@ class Path:
     content: str = ""
     null: bool = False
     nested: str = ""
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -661,8 +665,7 @@ def schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], lis
     hours. What cannot be decided is not refused: the API has the last word.
     """
     jsonschema: Any = importlib.import_module("jsonschema")  # late: most tools never need it; untyped: it has no stubs
-    from referencing import Registry
-
+    referencing: Any = importlib.import_module("referencing")  # comes with jsonschema
     relevance = jsonschema.exceptions.relevance
 
     def keys_matched(instance: Mapping[str, Any], patterns: Iterable[str]) -> dict[str, list[str]]:
@@ -719,7 +722,7 @@ def schema_check(schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], lis
             "patternProperties": pattern_properties,
             "additionalProperties": additional_properties,
         },
-    )(schema, registry=Registry())  # empty: a reference that leads out of the schema is never fetched
+    )(schema, registry=referencing.Registry())  # empty: a reference that leads out of the schema is never fetched
 
     def explain(error: Any, depth: int = 0) -> str:
         if error.validator in ("oneOf", "anyOf") and depth < 3:
