@@ -282,6 +282,15 @@ def test_xi_10_snippets_of_six_clients() -> None:
     assert "Authorization: Bearer YOUR_API_KEY" in readme.section("Clients")
 
 
+def test_xi_11_it_is_there_with_its_tools(server: Server) -> None:
+    """What a picker shows: the name of the server, and the tools."""
+    about = server.about()
+    info = getattr(about, "server_info", None) or about.meta["io.modelcontextprotocol/serverInfo"]
+    assert (info["name"] if isinstance(info, dict) else info.name) == "xitoring"
+    assert about.capabilities.tools is not None
+    assert len(server.tools()) == len(VENDOR.entries)
+
+
 def test_xi_11_a_trial_over_both_transports() -> None:
     """`mcpgen try`: a client connects and lists over stdio and over HTTP, and calls tools."""
     command = [sys.executable, "-m", "mcpgen", "try", "xitoring", "--calls", "2"]
