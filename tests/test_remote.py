@@ -696,7 +696,7 @@ def test_what_is_no_host(folder: Path, host: str) -> None:
 def test_the_configuration_of_hosts_is_strict(folder: Path) -> None:
     for toml, expected in (
         ('[source]\nallow_hosts = "a.test"\n', ":2:1: `source.allow_hosts` must be a list of strings"),
-        ("[source]\nallow_host = []\n", ":2:1: unknown key `source.allow_host`\n  known here: allow_hosts"),
+        ("[source]\nallow_host = []\n", ":2:1: unknown key `source.allow_host`\n  did you mean `allow_hosts`?"),
         ("source = 1\n", ":1:1: `source` must be a table"),
     ):
         place({"mcpgen.toml": toml}, folder)
