@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
@@ -36,6 +37,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from mcpgen import config
 from mcpgen.cli import main
 from mcpgen.render import templates
 
@@ -828,15 +830,19 @@ CALLS = {
     **SCHEMES,
     "Field": "alias description min_length max_length pattern ge le multiple_of json_schema_extra default examples",
     "ConfigDict": "extra validate_by_name",
-    "Operation": "id reads headers security server body body_required wrapper xml",
+    "Operation": "id reads headers security server body body_required wrapper xml fixed paging unwrap empty fill",
+    "Paging": "limit place more total page_size max_items arguments names",
+    "Local": "",
+    "About": "title read_only destructive idempotent open_world area name",
     "XmlNode": "name kind xmlns",
-    "Service": "name title version package instructions servers security requirements",
+    "Service": "name title version package instructions servers security requirements headers",
     "Upstream": "env variables",
     "Variable": "env enum",
 }
 """What may be called, and with which keywords."""
 INSIDE = {
-    "Operation": {"XmlNode"},
+    "Operation": {"XmlNode", "Paging", *MARKERS},
+    "Paging": {*MARKERS},
     "XmlNode": {"XmlNode"},
     "Service": {"Upstream", *SCHEMES},
     "Upstream": {"Variable"},
@@ -845,7 +851,8 @@ INSIDE = {
 IMPORTS = {
     "typing": {"Annotated", "Any", "ClassVar", "Literal", "Union"},
     "pydantic": {"ConfigDict", "Field", "RootModel"},
-    ".._runtime": {"Model", "Operation", "Tool", "XmlNode", *MARKERS},
+    ".._runtime": {"About", "Local", "Model", "Operation", "Paging", "Tool", "XmlNode", *MARKERS},
+    ".._runtime.search": {"SearchDocs"},
     "._runtime": {"Service", "Upstream", "Variable", "run", *SCHEMES},
     "__future__": {"annotations"},
 }
@@ -898,7 +905,7 @@ def class_problems(class_: ast.ClassDef, known: set[str]) -> Iterator[str]:
         yield f"a class with more than a base: {class_.name[:80]}"
     for base in class_.bases:
         root = base.value if isinstance(base, ast.Subscript) else base
-        if not isinstance(root, ast.Name) or root.id not in ("Tool", "Model", "RootModel"):
+        if not isinstance(root, ast.Name) or root.id not in ("Tool", "Model", "RootModel", "SearchDocs"):
             yield f"a base: {ast.unparse(base)[:80]}"
         yield from expression_problems(base, known)
     for index, statement in enumerate(class_.body):
@@ -981,7 +988,8 @@ _OURS = (
 _BLOCKS = {
     "README.md": r"<!--  -->|<!-- mcp-name: [a-z0-9./-]+ -->|# [a-z0-9-]+|\| .*\||\|---.*\|"
     rf"|## ({'|'.join(_SECTIONS)})|### ({'|'.join(_CLIENTS)})|[1-4]\. .*|(- |  )[A-Za-z`, ].*|( · *)+",
-    "TOOLS.md": r"<!--  -->|# Tools of .*|## .*|### `[A-Za-z0-9_-]{1,64}`|- [0-9]+ (read|write).*|> .*|>|- `.*",
+    "TOOLS.md": r"<!--  -->|# Tools of .*|## .*|### `[A-Za-z0-9_-]{1,64}`|- [0-9]+ (read|write).*|> .*|>|- `.*"
+    r"|- (structured content|a list|the limit|query|body|path|header|pages|of the answer|an answer|result) .*|- [^<>]* is .*",
 }
 """Lines that begin a block, as the templates have them; all others are paragraphs."""
 _DOCKERFILE = "# FROM LABEL WORKDIR COPY COPY RUN USER # HEALTHCHECK ENTRYPOINT".split()
@@ -1069,7 +1077,7 @@ RUNTIME = {p.name: p.read_bytes() for p in (templates() / "runtime").glob("*.py"
 FIXED = [
     r"\.gitignore|\.gitattributes|\.mcpgen\.json|\.mcpgen\.stamp|Dockerfile|README\.md|TOOLS\.md|left-out\.json"
     r"|pyproject\.toml|server\.json|tests/(evals\.json|test_tools\.py)",
-    r"[a-z][a-z0-9_]*_mcp/((__init__|__main__|service)\.py|py\.typed|tools\.json)",
+    r"[a-z][a-z0-9_]*_mcp/((__init__|__main__|service)\.py|py\.typed|(tools|docs)\.json)",
     r"[a-z][a-z0-9_]*_mcp/_runtime/[a-z_]+\.(py|typed)",
     r"[a-z][a-z0-9_]*_mcp/_runtime/py\.typed",
     r"[a-z][a-z0-9_]*_mcp/(tools|models)/[a-z_][a-z0-9_]*\.py",
@@ -1297,10 +1305,19 @@ def tools(folder, package):
         name, schema = entry["name"], entry["inputSchema"]
         try:
             contract = tool.Contract(load(package, places[name]), schema)
+            if not issubclass(contract.tool, tool.Tool):
+                contract.check({"query": "a"})
+                continue
             if {key for key, _ in contract.bindings} != set(schema["properties"]):
                 yield f"tool {name}: its arguments are not those of tools.json"
             if name in examples:
-                sent = wire.build(contract.tool.OPERATION, contract.bindings, contract.check(examples[name]))
+                arguments = contract.check(examples[name])
+                bindings = [b for b in contract.bindings if not isinstance(b[1], tool.Local)]
+                for number, (target, value) in enumerate(contract.tool.OPERATION.fixed):
+                    if not isinstance(target, str):
+                        bindings.append((f"\0{number}", target))
+                        arguments = {**arguments, f"\0{number}": value}
+                sent = wire.build(contract.tool.OPERATION, bindings, arguments)
                 head = [sent.path, *sent.query, *sent.cookies, *(n for n, _ in sent.headers)]
                 head += [value.decode("latin-1") for _, value in sent.headers]
                 for problem in body_problems(contract.tool.OPERATION, contract.bindings, sent):
@@ -1383,10 +1400,29 @@ def at_most(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def build_problems(source: Path, out: Path, prober: Prober, tally: Counter[str]) -> Iterator[str]:
-    """Build one document and yield what should not be."""
+SHAPED = config.Config(
+    paging=config.PagingPolicy(),
+    results=config.Results(unwrap=True, output_schemas=True, empty="Done."),
+    arguments=config.Arguments(pin_single_values=True, bracket_lists=True),
+    search=config.Search(name="search_the_docs"),
+    describe=config.Describe(writes="{text} Ask first."),
+    headers={"User-Agent": "fuzz"},
+    collapse_twins=True,
+)
+"""What looks into every corner of a document that nothing of mcpgen.toml names."""
+PLAIN = config.Config()
+
+
+def build_problems(
+    source: Path, out: Path, prober: Prober, tally: Counter[str], stated: config.Config | None = None
+) -> Iterator[str]:
+    """Build one document, with a configuration or without, and yield what should not be."""
     started = time.monotonic()
-    with at_most(4 * SECONDS), warnings.catch_warnings(record=True) as warned:
+    with (
+        at_most(4 * SECONDS),
+        warnings.catch_warnings(record=True) as warned,
+        patch("mcpgen.config.Config", lambda: stated or PLAIN),
+    ):
         warnings.simplefilter("always")
         done = CliRunner(env={"MCPGEN_DEBUG": "1"}).invoke(main, ["build", "--spec", str(source), "--out", str(out)])
     seconds = time.monotonic() - started
@@ -1457,7 +1493,9 @@ def test_hostile_documents(tmp_path: Path, prober: Prober) -> None:
         source = home / name
         source.write_text(json.dumps(made), encoding="utf-8")
         try:
-            for problem in set(build_problems(source, home / "out", prober, tally)):
+            shaped = SHAPED if seed % 3 == 0 else None
+            tally["shaped"] += shaped is not None
+            for problem in set(build_problems(source, home / "out", prober, tally, shaped)):
                 found[signature(problem)].append((len(said), problem, said))
                 keep = os.environ.get("MCPGEN_HOSTILE_KEEP")
                 if keep and len(found[signature(problem)]) == 1:

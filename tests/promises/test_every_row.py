@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ BOTH = {"server", "talk", "ask", "records"}
 """Fixtures that come over each transport."""
 
 
+@cache
 def tests() -> dict[str, list[tuple[set[str], str]]]:
     """Return the tests of each row: the fixtures that it takes, and its text."""
     found: dict[str, list[tuple[set[str], str]]] = {}

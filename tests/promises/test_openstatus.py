@@ -382,9 +382,7 @@ def test_os_10_annotations(server: Server) -> None:
     for tool in listed.values():
         assert tool.annotations is not None
         assert tool.annotations.title == tool.title
-        assert tool.annotations.open_world_hint is (
-            tool.name not in NAMES or entries()[tool.name]["annotations"]["openWorldHint"]
-        )
+        assert tool.annotations.open_world_hint is (tool.name in NOTIFYING)  # mail goes out to subscribers
 
 
 def test_os_11_a_write_that_says_it_reads_is_refused(tmp_path: Path) -> None:
@@ -407,25 +405,29 @@ def changed(folder: Path, custom: str) -> Path:
     return folder
 
 
+def test_os_12_the_server_does_not_ask_again(server: Server, api: Openstatus) -> None:
+    """Its tools that write work with a client that cannot ask anybody."""
+    for name in NAMES:
+        right(server.call(name, GIVEN[name]))
+    assert len(api.requests) == len(NAMES)
+
+
 @pytest.mark.parametrize("way", ["stdio", "stdio legacy", "http"])
-@pytest.mark.parametrize("asking", [False, True])
-def test_os_12_the_server_does_not_ask_again(start: Starter, api: Openstatus, way: str, asking: bool) -> None:
-    """Unless the operator wants it to."""
+def test_os_12_unless_the_operator_wants_it_to(start: Starter, api: Openstatus, way: str) -> None:
     asked = []
 
     async def user(context: Any, params: Any) -> t.ElicitResult:
         asked.append(params.message)
         return t.ElicitResult(action="accept")
 
-    switches = ["--enable-write-tools", *(["--ask-before-writes"] if asking else [])]
-    with start.fresh(way, *switches, elicitation_callback=user) as server:
+    with start.fresh(way, "--enable-write-tools", "--ask-before-writes", elicitation_callback=user) as server:
         for name in NAMES:
             right(server.call(name, GIVEN[name]))
-    assert len(asked) == (len(MUTATION) if asking else 0)
+    assert len(asked) == len(MUTATION)
     assert len(api.requests) == len(NAMES)
 
 
-@pytest.mark.parametrize("way", ["stdio", "http", "http legacy"])
+@pytest.mark.parametrize("way", ["stdio legacy", "http"])
 def test_os_26_without_the_switch_writes_are_not_there(start: Starter, api: Openstatus, way: str) -> None:
     with start.fresh(way) as server:
         assert list(server.tools()) == READING
@@ -1006,6 +1008,7 @@ def test_os_23_one_call_for_one_call(talk: Talk, api: Openstatus) -> None:
             assert len(api.requests) == before + 1
 
     talk(body)
+    assert asyncio.run(violations(document_of(VENDOR.document), [(r.method, r.body) for r in api.requests])) == []
 
 
 def test_os_25_moments_are_iso_8601(talk: Talk, api: Openstatus) -> None:

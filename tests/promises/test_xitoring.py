@@ -189,11 +189,11 @@ def test_xi_07_the_header_is_exactly_so(start: Starter, api: Api) -> None:
 def test_xi_08_the_rate_limit_is_shared(server: Server, api: Api) -> None:
     """A read waits as it is asked to, a few times; a write is never sent again; then the wait is told."""
     limit = {"message": "Too Many Attempts."}
-    api.reply(429, limit, retry_after="1")
+    api.reply(429, limit, retry_after="0.3")
     begun = time.monotonic()
     server.right("get_account")
     assert len(api.requests) == 2
-    assert time.monotonic() - begun >= 1
+    assert time.monotonic() - begun >= 0.3
     api.reset()
     api.reply(429, limit, times=9, retry_after="0")
     refused = server.call("get_account")
@@ -303,14 +303,13 @@ def test_xi_11_a_trial_over_both_transports() -> None:
 
 def test_xi_12_https(start: Starter, api: Api) -> None:
     assert all(s["url"].startswith("https://") for s in document_of(VENDOR.document).root["servers"])
-    for url in ("http://app.xitoring.com/api/v2", "http://127.0.0.1.example.com", "http://10.0.0.1"):
-        for refused in (
-            start.refused("--base-url", url),
-            start.refused(env={"XITORING_BASE_URL": url}),
-            start.refused("--http", "--port", "0", "--base-url", url),
-        ):
-            assert (refused.returncode, refused.stdout) == (2, "")
-            assert "use https, or add --allow-insecure-http" in refused.stderr
+    for refused in (
+        start.refused("--base-url", "http://app.xitoring.com/api/v2"),
+        start.refused(env={"XITORING_BASE_URL": "http://127.0.0.1.example.com"}),
+        start.refused("--http", "--port", "0", "--base-url", "http://10.0.0.1"),
+    ):
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "use https, or add --allow-insecure-http" in refused.stderr
     for fine in (("--base-url", "http://10.0.0.1", "--allow-insecure-http"), ("--base-url", "http://localhost:1")):
         with start.fresh("stdio", *fine, url="") as server:
             assert server.tools()
@@ -328,16 +327,16 @@ def test_xi_13_a_revoked_key_ends_at_the_next_call(server: Server, api: Api) -> 
     assert "Revoking a key at Xitoring ends its access at once" in backend
 
 
-@pytest.mark.parametrize("way", ["stdio", "http", "http legacy"])
+@pytest.mark.parametrize("way", ["stdio legacy", "http"])
 def test_xi_14_only_what_is_asked_for_is_read(start: Starter, api: Api, way: str) -> None:
     """Nothing at start, nothing for the list, nothing in the background; one request for a call."""
     with start.fresh(way) as server:
         server.tools()
         server.about()
-        time.sleep(0.5)
+        time.sleep(0.2)
         assert api.requests == []
         server.right("get_account")
-        time.sleep(0.3)
+        time.sleep(0.2)
     assert [(r.method, r.target) for r in api.requests] == [("GET", "/api/v2/account")]
 
 
