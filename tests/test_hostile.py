@@ -989,7 +989,8 @@ _BLOCKS = {
     "README.md": r"<!--  -->|<!-- mcp-name: [a-z0-9./-]+ -->|# [a-z0-9-]+|\| .*\||\|---.*\|"
     rf"|## ({'|'.join(_SECTIONS)})|### ({'|'.join(_CLIENTS)})|[1-4]\. .*|(- |  )[A-Za-z`, ].*|( · *)+",
     "TOOLS.md": r"<!--  -->|# Tools of .*|## .*|### `[A-Za-z0-9_-]{1,64}`|- [0-9]+ (read|write).*|> .*|>|- `.*"
-    r"|- (structured content|a list|the limit|query|body|path|header|pages|of the answer|an answer|result) .*|- [^<>]* is .*",
+    r"|- (structured content|a list|the limit|query|body|path|header|pages|of the answer|an answer|result) .*"
+    r"|- [^<>]* is .*",
 }
 """Lines that begin a block, as the templates have them; all others are paragraphs."""
 _DOCKERFILE = "# FROM LABEL WORKDIR COPY COPY RUN USER # HEALTHCHECK ENTRYPOINT".split()

@@ -63,7 +63,7 @@ BOTH = {"server", "talk", "ask", "records"}
 
 
 @cache
-def tests() -> dict[str, list[tuple[set[str], str]]]:
+def claims() -> dict[str, list[tuple[set[str], str]]]:
     """Return the tests of each row: the fixtures that it takes, and its text."""
     found: dict[str, list[tuple[set[str], str]]] = {}
     for path in sorted(HERE.glob("test_*.py")):
@@ -101,7 +101,7 @@ def test_there_are_99_rows() -> None:
 
 @pytest.mark.parametrize("row", [row for row, who in ROWS.items() if set(who) - {"U"} and row not in WAITING])
 def test_a_row_is_tested(row: str) -> None:
-    found = tests().get(row, [])
+    found = claims().get(row, [])
     assert found, f"no test is about {row}"
     text = "".join(text for _, text in found)
     both = any(fixtures & BOTH for fixtures, _ in found) or ('"stdio' in text and '"http' in text)
@@ -109,7 +109,7 @@ def test_a_row_is_tested(row: str) -> None:
 
 
 def test_no_test_is_about_a_row_that_is_not_there() -> None:
-    assert tests().keys() <= ROWS.keys()
+    assert claims().keys() <= ROWS.keys()
 
 
 @pytest.mark.parametrize("row", [row for row, who in ROWS.items() if "U" in who])
@@ -120,6 +120,6 @@ def test_a_promise_of_the_backend_is_named_in_the_readme(row: str) -> None:
 
 def test_what_waits_says_so() -> None:
     """In the README of the server too; it is for the hosting issue, and no test claims it."""
-    assert not WAITING.keys() & tests().keys()
+    assert not WAITING.keys() & claims().keys()
     security = Readme(STATUSPAL).section("Security")
     assert "The login page for web assistants, which seals a key in the connection, is not part of" in security

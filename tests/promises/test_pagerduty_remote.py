@@ -169,7 +169,7 @@ def listed(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "description": name, "inputSchema": {"type": "object"}, **more}
 
 
-def test_pr_05_tools_come_from_the_live_list(vendor: Path, api: StandIn, era: str) -> None:
+def test_pr_05_tools_come_from_the_live_list(vendor: Path, api: StandIn) -> None:
     """`mcpgen fetch` takes all of it with the user's key, which is kept nowhere."""
     api.entries = [listed("b"), VENDOR.entries[TOOL], listed("a")]
     assert run("fetch", VENDOR.name).exit_code == 0
@@ -214,21 +214,23 @@ def test_pr_08_the_output_schema_is_kept(server: Server, api: StandIn, era: str)
     for structured, said in (
         ({"response": [{**INCIDENT, "type": "service"}], "response_summary": "x"}, "response[0].type"),
         ({"response": []}, "response_summary"),
+        ([1, 2], "is no object"),
         (None, "left out the structured content"),
     ):
         body = {"content": [{"type": "text", "text": "as text"}], "isError": False}
-        body |= {"structuredContent": structured} if structured else {}
+        body |= {"structuredContent": structured} if structured is not None else {}
         api.raw.append(message({"result": {**body, **({"resultType": "complete"} if era == NEW else {})}}))
         result = server.call(TOOL, CALL)
         assert result.is_error
         assert result.structured_content is None
         assert said in text_of(result)
         assert "as text" in text_of(result)
+        assert structured is None or json.dumps(structured, ensure_ascii=False)[1:-1] in text_of(result)
 
 
-@pytest.mark.parametrize("id_", [42, "42"])
+@pytest.mark.parametrize("id_", [42, "42", None])
 def test_pr_09_ids_of_answers(server: Server, api: StandIn, id_: Any) -> None:
-    """As numbers and as texts, whatever the request's was."""
+    """An answer belongs to the request on whose connection it comes, whether its id is a number or a text."""
     api.raw.append(message({"result": {**ANSWER, "resultType": "complete"}}, id_))
     assert server.right(TOOL, CALL) == LIST
 
@@ -252,6 +254,10 @@ def test_pr_10_errors_of_the_rest_api_are_told(server: Server, api: StandIn, era
     for words in (str(status), "Not for ***", "2010", "The team is unknown.", "Ask ☃."):
         assert words in text_of(result)
     assert KEY not in text_of(result)
+    assert len(api.calls()) == 1
+    if status == 401:
+        whose = VENDOR.variable if server.transport == "stdio" else "the key that came with this call"
+        assert whose in text_of(result)
 
 
 def test_pr_11_the_rate_limit_is_waited_out(server: Server, api: StandIn, era: str) -> None:
@@ -297,17 +303,22 @@ def test_pr_12_vs_code_asks_for_the_key() -> None:
     assert local["servers"]["pagerduty-remote"]["env"] == {VENDOR.variable: "${input:pagerduty-user-api-key}"}
 
 
-def test_pr_13_drift_is_found(vendor: Path, api: StandIn, era: str) -> None:
+def test_pr_13_drift_is_found(vendor: Path, api: StandIn) -> None:
     """`mcpgen build --check --live` compares with the live list: 0 where it is the same, else 1 and the differences."""
-    api.entries = [VENDOR.entries[TOOL]]
+    api.entries = [listed("a"), listed("b")]
     assert run("fetch").exit_code == 0
     assert run("build").exit_code == 0
-    assert run("build", "--check", "--live").exit_code == 0
-    api.entries = [listed("list_incidents_v2")]
+    done = run("build", "--check", "--live")
+    assert done.exit_code == 0, done.output
+    api.entries = [listed("b", description="Other."), listed("c")]
     done = run("build", "--check", "--live")
     assert done.exit_code == 1
-    assert done.stdout.splitlines()[-2:] == [
-        "specs/pagerduty-mcp: list_incidents: no longer listed",
-        "specs/pagerduty-mcp: list_incidents_v2: new",
+    assert done.stdout.splitlines()[-3:] == [
+        "specs/pagerduty-mcp: a: no longer listed",
+        "specs/pagerduty-mcp: b: description changed",
+        "specs/pagerduty-mcp: c: new",
     ]
     assert run("build", "--check").exit_code == 0
+    (vendor / "specs" / VENDOR.name / "tools-list.json").unlink()
+    assert run("build", "--check").exit_code == 1, "without the snapshot the server would be another one"
+    assert run("build", "--live").exit_code == 2
