@@ -15,13 +15,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import __version__
-from .output import Difference, Stamp, check, read_stamp, unchanged, write
+from .output import Difference, Stamp, check, read_stamp, refuse_hand_edits, unchanged, write
 from .problems import Problem, Rejected
 
 if TYPE_CHECKING:
@@ -122,10 +123,20 @@ def build(
         raise click.UsageError("--live goes with --check; what is listed now is taken with: mcpgen fetch")
     fetching = "never" if checking else "again" if refresh else "missing"
     pairs = [(document, None, out)] if document and out else [_source(n) for n in names or _all_names()]
+    finished: list[Callable[[], bool]] = []
+    problems: list[Problem] = []
+    for source, configuration, folder in pairs:  # all of them before anything is written: one may be refused
+        try:
+            finished.append(_made(source, configuration, folder, checking, force, quiet, fetching))
+        except Rejected as rejected:
+            problems += rejected.problems
+    if problems:
+        raise Rejected(problems)
     differing = False
-    for source, configuration, folder in pairs:
-        differing |= _build_one(source, configuration, folder, checking, force, quiet, fetching)
-        differing |= live and _drifted(source, configuration)
+    for finish in finished:
+        differing |= finish()
+    for source, configuration, _ in pairs if live else ():
+        differing |= _drifted(source, configuration)
     if differing and checking:
         sys.exit(1)
 
@@ -176,18 +187,22 @@ def _stamp(document: Path, sources: Iterable[Path]) -> Stamp:
     return Stamp(digest.hexdigest(), tuple(read))
 
 
-def _build_one(
+def _made(
     document: Path, configuration: Path | None, folder: Path, checking: bool, force: bool, quiet: bool, fetching: str
-) -> bool:
-    """Build or check one server; return whether anything differs."""
+) -> Callable[[], bool]:
+    """Make one server; return what writes or checks it, says so, and tells whether anything differs."""
     started = time.monotonic()
+
+    def up_to_date() -> bool:
+        if not quiet:
+            click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
+        return False
+
     _readable(document)
     stamp = read_stamp(folder)
     known = stamp.sources and not force and fetching != "again"
     if known and stamp == _stamp(document, map(Path, stamp.sources)) and unchanged(folder):
-        if not quiet:
-            click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
-        return False
+        return up_to_date
     from .render import render
     from .spec import uncollected
 
@@ -198,11 +213,8 @@ def _build_one(
         files = render(plan)
     if checking:
         differences = check(folder, files)
-        for difference in differences:
-            click.echo(f"{folder / difference.path}: {_WOULD[difference.kind]}")
-        if not differences and not quiet:
-            click.echo(f"{folder}: up to date ({time.monotonic() - started:.1f} s)")
-        return bool(differences)
+        return partial(_differ, folder, differences) if differences else up_to_date
+    refuse_hand_edits(folder, files, force=force)
     sources = [*loaded.spec.files, *loaded.files, *([configuration] if configuration else [])]
     if configuration:
         sources.append(configuration.parent / "custom.py")  # also when it is not there: it may come
@@ -210,10 +222,21 @@ def _build_one(
         from .proxy import SNAPSHOT
 
         sources.append(document.with_name(SNAPSHOT))
-    differences = write(folder, files, _stamp(document, sources), force=force)
-    if not quiet:
-        _report(folder, plan, files, differences, time.monotonic() - started)
-    return bool(differences)
+    made_of = _stamp(document, sources)
+
+    def put() -> bool:
+        differences = write(folder, files, made_of, force=force)
+        if not quiet:
+            _report(folder, plan, files, differences, time.monotonic() - started)
+        return bool(differences)
+
+    return put
+
+
+def _differ(folder: Path, differences: list[Difference]) -> bool:
+    for difference in differences:
+        click.echo(f"{folder / difference.path}: {_WOULD[difference.kind]}")
+    return True
 
 
 def _drifted(document: Path, configuration: Path | None) -> bool:

@@ -346,6 +346,8 @@ def locate(text: str, key: str) -> int:
             name = table = _dotted(header[1])
             if line.lstrip().startswith("[["):
                 counts[table] += 1
+                if table == key:
+                    return number
                 name = table = f"{table}.{counts[table]}"
         elif assignment := re.match(rf"\s*({_TOML_KEY}(?:\s*\.\s*{_TOML_KEY})*)\s*=", line):
             name = f"{table}.{_dotted(assignment[1])}" if table else _dotted(assignment[1])
@@ -468,22 +470,24 @@ class _Reader:
         ):
             if name in read and not re.fullmatch(pattern, read[name]):
                 self._wrong(f"{at}.{name}", f"`{at}.{name}` is {read[name]!r}", f"write {what}")
+        if not re.fullmatch(r"https?://[^\s{}?#]+", read.get("base_url", "https://a")):
+            self._wrong(f"{at}.base_url", f"`{at}.base_url` is no https:// URL")
         return read
 
     def _include(self, at: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            return {"include": self._selection(at, value)}
-        flags = ("collapse_twins", "only_configured")
-        rest = {n: v for n, v in value.items() if n not in flags}
-        read = {n: self._flag(f"{at}.{n}", value[n]) for n in flags if n in value}
-        return {"include": self._selection(at, rest), **read}
+        flags = dict.fromkeys(("collapse_twins", "only_configured"), self._flag)
+        read = self._fields(at, value, self._of_selection() | flags)
+        said = {n: read.pop(n) for n in flags if n in read}
+        return {"include": Selection(**read), **said}
 
     def _selection(self, at: str, value: Any) -> Selection:
-        names = ("tags", "operations", "paths", "methods")
-        read = self._fields(at, value, dict.fromkeys(names, self._texts))
-        if "methods" in read:
-            read["methods"] = tuple(m.upper() for m in read["methods"])
-        return Selection(**read)
+        return Selection(**self._fields(at, value, self._of_selection()))
+
+    def _of_selection(self) -> dict[str, Callable[[str, Any], Any]]:
+        return {**dict.fromkeys(("tags", "operations", "paths"), self._texts), "methods": self._methods}
+
+    def _methods(self, at: str, value: Any) -> tuple[str, ...]:
+        return tuple(m.upper() for m in self._texts(at, value))
 
     def _source(self, at: str, value: Any) -> dict[str, Any]:
         read = self._fields(at, value, {"allow_hosts": self._texts})
@@ -571,7 +575,8 @@ class _Reader:
                     ("operation", "name", "title", "description", "media_type", "select", "empty"), self._text
                 ),
                 **dict.fromkeys(("only", "hide", "require"), self._texts),
-                **dict.fromkeys(("rename", "join", "arguments"), self._wordings),
+                **dict.fromkeys(("rename", "arguments"), self._wordings),
+                "join": self._separators,
                 **dict.fromkeys(("pin", "defaults"), self._values),
                 **dict.fromkeys(("values", "schema"), self._tables),
                 "annotations": self._annotations,
@@ -587,7 +592,7 @@ class _Reader:
 
     def _values(self, at: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            self._wrong(at, f"`{at}` must be a table of argument names and values")
+            self._wrong(at, f"`{at}` must be a table of names and values")
             return {}
         return {n: self._value(f"{at}.{n}", v) for n, v in value.items()}
 
@@ -611,7 +616,7 @@ class _Reader:
 
     def _tables(self, at: str, value: Any) -> dict[str, dict[str, Any]]:
         if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-            self._wrong(at, f"`{at}` must be a table of argument names and tables")
+            self._wrong(at, f"`{at}` must be a table of names and tables")
             return {}
         return {n: json.loads(self._json(f"{at}.{n}", v) or "{}") for n, v in value.items()}
 
@@ -700,16 +705,15 @@ class _Reader:
         found = {}
         for name, table in value.items():
             where = f"{at}.{name}"
-            lists = ("tags", "operations", "paths", "methods")
-            readers: dict[str, Callable[[str, Any], Any]] = dict.fromkeys(("url", "env"), self._text)
-            read = self._fields(where, table, readers | dict.fromkeys(lists, self._texts))
+            texts = dict.fromkeys(("url", "env"), self._text)
+            read = self._fields(where, table, texts | self._of_selection())
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
                 self._wrong(where, f"{name!r} is no name for a host", "write lower-case letters, digits, underscores")
             if not TOKEN_URL.fullmatch(read.get("url", "")):
                 self._wrong(where, f"`{where}.url` is no https:// URL")
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", read.get("env", "A")):
                 self._wrong(f"{where}.env", f"`{read['env']}` is no name of an environment variable")
-            chosen = Selection(**{n: read.get(n, ()) for n in lists})
+            chosen = Selection(**{n: v for n, v in read.items() if n not in texts})
             if not chosen:
                 self._wrong(where, f"`{where}` says of no operation that it is there", "name operations, tags or paths")
             found[name] = Host(read.get("url", "").rstrip("/"), read.get("env", ""), chosen)
@@ -780,9 +784,17 @@ class _Reader:
 
     def _wordings(self, at: str, value: Any) -> dict[str, str]:
         if not isinstance(value, dict):
-            self._wrong(at, f"`{at}` must be a table of argument names and descriptions")
+            self._wrong(at, f"`{at}` must be a table of names and texts")
             return {}
         return {n: self._text(f"{at}.{n}", v) for n, v in value.items()}
+
+    def _separators(self, at: str, value: Any) -> dict[str, str]:
+        found = self._wordings(at, value)
+        for name in found:
+            if not value[name]:
+                hint = 'write what stands between the items, for example "," or " "'
+                self._wrong(f"{at}.{name}", f"`{at}.{name}` is empty", hint)
+        return {n: value[n] for n in found}  # a blank is a separator too
 
     def _auth(self, at: str, value: Any) -> dict[str, AuthConfig]:
         if not isinstance(value, dict):

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from .config import Config
-from .names import snake
+from .names import TOOL_NAME, TOOL_NAME_HINT, mentioned_tools, named_tools, snake
 from .plan import Annotations, CustomTool, Plan, json_bytes
-from .planner import DESCRIPTION_LIMIT, docstring, mentioned_tools, named_tools
+from .planner import DESCRIPTION_LIMIT, docstring
 from .problems import Problem, Rejected
 from .render import package_files
 from .schemas import Publisher, Schemas, clean
@@ -120,9 +120,8 @@ def _tools(plan: Plan, path: str, text: str) -> Iterator[CustomTool]:
         about, name = found["about"], found["class"]
         at = Problem("", file=path, line=lines.get(name, 0), column=1)
         tool_name = about["name"] or snake(name)
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", tool_name):
-            hint = "write a letter, then up to 63 of a-z 0-9 _ -"
-            wrong.append(replace(at, message=f"{tool_name!r} is no tool name", hint=hint))
+        if not TOOL_NAME.fullmatch(tool_name):
+            wrong.append(replace(at, message=f"{tool_name!r} is no tool name", hint=TOOL_NAME_HINT))
         if about["area"] not in areas:
             hint = f"known: {', '.join(sorted(areas))}"
             wrong.append(replace(at, message=f"{name}: there is no area {about['area']!r}", hint=hint))

@@ -155,9 +155,24 @@ class _Reader:
         for name, media in _dict(holder.get("content")).items():
             yield from self._fields(_dict(media).get("schema"), f"{pointer}/{escape(name)}/schema")
 
-    def _fields(self, stated: Any, pointer: str, depth: int = _DEPTH) -> Iterator[str]:
-        """Yield a line for each property of a schema and of those that it is made of."""
-        node = self._node(stated, pointer)
+    def _fields(self, stated: Any, pointer: str) -> Iterator[str]:
+        """Yield a line for each property of a schema and of those that it is made of, each of them once."""
+        todo, seen = [(stated, pointer, _DEPTH)], set()
+        for inner, place, depth in todo:
+            node, at = self._found(inner, place)
+            if at in seen:
+                continue
+            seen.add(at)
+            yield from self._lines(node, at)
+            for key in ("allOf", "oneOf", "anyOf") if depth else ():
+                parts = node.get(key)
+                found = enumerate(parts if isinstance(parts, list) else ())
+                todo += [(part, f"{at}/{key}/{index}", depth - 1) for index, part in found]
+            if depth and node.get("type") == "array":
+                todo.append((node.get("items"), f"{at}/items", depth - 1))
+
+    def _lines(self, node: Mapping[str, Any], pointer: str) -> Iterator[str]:
+        """Yield a line for each property that an object of the document states itself."""
         required = node.get("required")
         for name, inner in _dict(node.get("properties")).items():
             if isinstance(inner, dict):
@@ -167,11 +182,6 @@ class _Reader:
                 told = inner if _text(inner, "description") else seen
                 values = _values(seen)
                 yield f"- {name} ({kind}{_demand(needed)}){_told(told)}{' ' if values else ''}{values}"
-        for key in ("allOf", "oneOf", "anyOf") if depth else ():
-            for index, inner in enumerate(node[key] if isinstance(node.get(key), list) else ()):
-                yield from self._fields(inner, f"{pointer}/{key}/{index}", depth - 1)
-        if depth and node.get("type") == "array":
-            yield from self._fields(node.get("items"), f"{pointer}/items", depth - 1)
 
     def _members(self, stated: Any, pointer: str) -> Iterator[Mapping[str, Any]]:
         for index, item in enumerate(stated if isinstance(stated, list) else ()):
@@ -179,11 +189,14 @@ class _Reader:
 
     def _node(self, stated: Any, pointer: str) -> Mapping[str, Any]:
         """Return the object that stands somewhere or is referred to there; an empty one for anything else."""
+        return self._found(stated, pointer)[0]
+
+    def _found(self, stated: Any, pointer: str) -> tuple[Mapping[str, Any], str]:
         try:
-            node, _ = self._spec.deref(stated, pointer)
+            node, at = self._spec.deref(stated, pointer)
         except Unresolved:
-            return {}
-        return _dict(node)
+            return {}, pointer
+        return _dict(node), at
 
 
 def _entry(kind: str, name: str, text: str, **more: str) -> Entry:

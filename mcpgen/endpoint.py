@@ -80,18 +80,22 @@ def _media(spec: Spec, stated: Any, pointer: str) -> Iterator[tuple[dict[str, An
             yield known, place
 
 
-def _properties(spec: Spec, schema: Any, pointer: str, depth: int = 4) -> Iterator[tuple[str, Any]]:
-    """Yield the properties of a schema and of the forms that it combines."""
-    node, at = _deref(spec, schema, pointer)
-    if not isinstance(node, dict) or not depth:
-        return
-    for kind in ("allOf", "oneOf", "anyOf"):
-        parts = node.get(kind)
-        for index, part in enumerate(parts if isinstance(parts, list) else ()):
-            yield from _properties(spec, part, f"{at}/{kind}/{index}", depth - 1)
-    properties = node.get("properties")
-    for name, inner in properties.items() if isinstance(properties, dict) else ():
-        yield name, _deref(spec, inner, f"{at}/properties/{escape(name)}")[0]
+def _properties(spec: Spec, schema: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    """Yield the properties of a schema, then those that only the forms have which it combines."""
+    todo, seen, told = [(schema, pointer)], set(), set()
+    for stated, place in todo:
+        node, at = _deref(spec, stated, place)
+        if not isinstance(node, dict) or at in seen:
+            continue
+        seen.add(at)
+        for kind in ("allOf", "oneOf", "anyOf"):
+            parts = node.get(kind)
+            todo += [(p, f"{at}/{kind}/{i}") for i, p in enumerate(parts if isinstance(parts, list) else ())]
+        properties = node.get("properties")
+        for name, inner in properties.items() if isinstance(properties, dict) else ():
+            if name not in told:
+                told.add(name)
+                yield name, _deref(spec, inner, f"{at}/properties/{escape(name)}")[0]
 
 
 def _values(schema: Any) -> list[Any]:

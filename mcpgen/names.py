@@ -21,6 +21,8 @@ __all__ = [
     "argument_key",
     "ascii_of",
     "field_name",
+    "mentioned_tools",
+    "named_tools",
     "pascal",
     "settle",
     "slug",
@@ -38,6 +40,13 @@ _PREFERRED = 40
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every model API takes as a property key."""
+
+TOOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+"""What somebody may call a tool, as every model API takes it; `TOOL_NAME_HINT` says so."""
+
+TOOL_NAME_HINT = "write a letter, then up to 63 of a-z 0-9 _ -"
+
+_MENTION = re.compile(r"\{tool:([A-Za-z0-9_-]+)\}")
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]+")
 
@@ -168,6 +177,16 @@ def field_name(key: str, taken: Container[str] = ()) -> str:
     if name in _FIELD_RESERVED or name in taken or name.startswith("model_") or keyword.issoftkeyword(name):
         name += "_"
     return name
+
+
+def named_tools(text: str) -> str:
+    """Return a text of the configuration in which `{tool:name}` is the name of a tool."""
+    return _MENTION.sub(r"\1", text)
+
+
+def mentioned_tools(text: str) -> list[str]:
+    """Return the tools that a text of the configuration names with `{tool:name}`."""
+    return _MENTION.findall(text)
 
 
 def settle(

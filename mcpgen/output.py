@@ -16,7 +16,18 @@ from pathlib import Path, PurePosixPath
 from . import __version__
 from .problems import Problem, Rejected
 
-__all__ = ["MANIFEST", "Difference", "Manifest", "Stamp", "check", "read_manifest", "read_stamp", "unchanged", "write"]
+__all__ = [
+    "MANIFEST",
+    "Difference",
+    "Manifest",
+    "Stamp",
+    "check",
+    "read_manifest",
+    "read_stamp",
+    "refuse_hand_edits",
+    "unchanged",
+    "write",
+]
 
 MANIFEST = ".mcpgen.json"
 
@@ -121,9 +132,8 @@ def write(folder: Path, files: Mapping[str, str], stamp: Stamp, *, force: bool =
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
             raise AssertionError(f"a generated path leaves its folder: {name!r}")
+    refuse_hand_edits(folder, files, force=force)
     manifest = read_manifest(folder)
-    if not force:
-        _refuse_hand_edits(folder, files, manifest)
     differences = check(folder, files)
     digests = {name: _digest(text) for name, text in sorted(files.items())}
     record = {"generator": __version__, "files": digests}
@@ -155,7 +165,11 @@ def _same(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
 
 
-def _refuse_hand_edits(folder: Path, files: Mapping[str, str], manifest: Manifest | None) -> None:
+def refuse_hand_edits(folder: Path, files: Mapping[str, str], *, force: bool = False) -> None:
+    """Raise `Rejected` where writing would lose what somebody wrote, unless `force` says that it may."""
+    if force:
+        return
+    manifest = read_manifest(folder)
     ours = manifest.files if manifest else {}
     foreign = [n for n in sorted(files) if n not in ours and (folder / n).exists() and not _same(folder / n, files[n])]
     if foreign:

@@ -25,7 +25,21 @@ from .annotations import annotate, looks_like_a_read, says_write
 from .binding import Binder, Body, Draft, plain_path
 from .config import Config, Dynamic, PagingPolicy, Selection, ToolConfig
 from .corrections import Correction
-from .names import ascii_of, field_name, pascal, settle, slug, snake, title_of, tool_name, words
+from .names import (
+    TOOL_NAME,
+    TOOL_NAME_HINT,
+    ascii_of,
+    field_name,
+    mentioned_tools,
+    named_tools,
+    pascal,
+    settle,
+    slug,
+    snake,
+    title_of,
+    tool_name,
+    words,
+)
 from .plan import (
     SEARCHING,
     Annotations,
@@ -308,8 +322,8 @@ class _Planner:
         stated = self._config.search
         if not stated.name:
             return ()
-        about = stated.description or re.sub(r"(?<!\n)\n(?!\n)", " ", docs.ABOUT.strip()).format(title=self._title)
-        description = clean(named_tools(about), DESCRIPTION_LIMIT)
+        usual = re.sub(r"(?<!\n)\n(?!\n)", " ", docs.ABOUT.strip()).format(title=self._title)
+        description = clean(named_tools(stated.description) or usual, DESCRIPTION_LIMIT)
         tool = CustomTool(
             name=stated.name,
             class_name="ApiDocs",
@@ -373,6 +387,10 @@ class _Planner:
                 yield raw, label, False
             elif label in internal:
                 yield raw, label, True
+            elif label in self._config.tools and not self._config.tools[label].operation:
+                message = f"{label} is not selected, so what is said of it has no effect"
+                hint = "take the table out, or the operation in: see [include] and [exclude]"
+                self._wrong.append(self._config.problem(f"tools.{label}", message, hint))
             for alias in sorted(aliases):
                 yield raw, alias, False
 
@@ -402,8 +420,9 @@ class _Planner:
         labels = {_label(o) for o in operations}
         tags = {t for o in operations for t in _tag_names(o)}
         methods = {o.method for o in operations}
-        for name in ("include", "exclude"):
-            selection: Selection = getattr(self._config, name)
+        selections = {"include": self._config.include, "exclude": self._config.exclude}
+        selections |= {f"hosts.{name}": host.operations for name, host in self._config.hosts.items()}
+        for name, selection in selections.items():
             for kind, known, values in (
                 ("operations", labels, selection.operations),
                 ("tags", tags, selection.tags),
@@ -416,14 +435,6 @@ class _Planner:
                 if not any(fnmatchcase(o.path, pattern) for o in operations):
                     key = f"{name}.paths"
                     self._wrong.append(self._config.problem(key, f"no path of the document matches {pattern!r}"))
-        for name, host in self._config.hosts.items():
-            for kind, known, values in (
-                ("operations", labels, host.operations.operations),
-                ("tags", tags, host.operations.tags),
-            ):
-                for value in values:
-                    if value not in known:
-                        self._unknown(f"hosts.{name}.{kind}", value, kind.removesuffix("s"), known)
         for key, config in self._config.tools.items():
             if (config.operation or key) not in labels:
                 at = f"tools.{key}.operation" if config.operation else f"tools.{key}"
@@ -544,12 +555,10 @@ class _Planner:
         for place, sketch in by_place.items():
             if sketch.config.name:
                 fixed[place] = sketch.config.name
-                if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", sketch.config.name):
+                if not TOOL_NAME.fullmatch(sketch.config.name):
                     key = f"tools.{sketch.label}.name"
                     message = f"{sketch.config.name!r} is no tool name"
-                    self._wrong.append(
-                        self._config.problem(key, message, "write a letter, then up to 63 of a-z 0-9 _ -")
-                    )
+                    self._wrong.append(self._config.problem(key, message, TOOL_NAME_HINT))
             else:
                 said = sketch.label if sketch.config.operation else sketch.operation_id
                 wanted[place] = tool_name(said or _spoken(sketch.raw))
@@ -676,10 +685,10 @@ class _Planner:
         templates = [sketch.config.description, *(describe.tags.get(t, "") for t in _tag_names(sketch.raw))]
         if not sketch.annotations.read_only:
             templates.append(describe.writes)
-        for template in filter(None, templates):
+        for template in map(named_tools, filter(None, templates)):  # ours alone: what a vendor writes is text
             room = DESCRIPTION_LIMIT - len(template) + len("{text}")
             text = template.replace("{text}", clean(text, max(room, 200)))
-        return clean(named_tools(text), DESCRIPTION_LIMIT) if any(templates) else text
+        return clean(text, DESCRIPTION_LIMIT) if any(templates) else text
 
     def _input_schema(self, name: str, drafts: list[tuple[str, Draft]]) -> dict[str, Any]:
         """Return the published schema of a tool; over the budget its repeated pieces move to `$defs`."""
@@ -821,12 +830,16 @@ class _Planner:
                 yield "drops=True"
         if config.select:
             try:
-                jmespath.compile(config.select)
+                parsed = jmespath.compile(config.select).parsed
             except jmespath.exceptions.JMESPathError as error:
                 why = str(error).splitlines()[0].removeprefix("Invalid jmespath expression: ").rstrip(":")
                 message = f"`select` is no JMESPath expression: {why}"
                 hint = 'write for example "[].{id: id, name: name}", see jmespath.org'
                 self._wrong.append(self._config.problem(f"tools.{sketch.label}.select", message, hint))
+            else:
+                for name in sorted(_functions(parsed) - jmespath.functions.Functions.FUNCTION_TABLE.keys()):
+                    known = set(jmespath.functions.Functions.FUNCTION_TABLE)
+                    self._unknown(f"tools.{sketch.label}.select", name, "function", known, "JMESPath")
             yield f"select={config.select!r}"
         if empty := config.empty or (results.empty if may_be_empty(self._spec, sketch.raw) else ""):
             known = {k for k, _ in self._arguments[sketch.key]}
@@ -1021,17 +1034,10 @@ def _all_write(node: Mapping[str, Any]) -> str:
     return scopes[0] if scopes and all(says_write(s) for s in scopes) else ""
 
 
-_TOOL = re.compile(r"\{tool:([A-Za-z0-9_-]+)\}")
-
-
-def named_tools(text: str) -> str:
-    """Return a text in which `{tool:name}` is the name of a tool."""
-    return _TOOL.sub(r"\1", text)
-
-
-def mentioned_tools(text: str) -> list[str]:
-    """Return the tools that a text names with `{tool:name}`."""
-    return _TOOL.findall(text)
+def _functions(node: Mapping[str, Any]) -> set[str]:
+    """Return the functions that a parsed expression of JMESPath calls."""
+    found = {node["value"]} if node["type"] == "function_expression" else set()
+    return found.union(*(_functions(n) for n in node["children"] if isinstance(n, dict)))
 
 
 def _declared(operation: tuple[str, ...]) -> set[str]:

@@ -24,7 +24,18 @@ from . import schemas as sch
 from .annotations import adopted
 from .config import Config, ToolConfig
 from .endpoint import examples
-from .names import KEY, field_name, pascal, settle, title_of, tool_name
+from .names import (
+    KEY,
+    TOOL_NAME,
+    TOOL_NAME_HINT,
+    field_name,
+    mentioned_tools,
+    named_tools,
+    pascal,
+    settle,
+    title_of,
+    tool_name,
+)
 from .plan import Area, Argument, Endpoint, Import, LeftOut, Models, Plan, Tool, json_bytes
 from .planner import DESCRIPTION_LIMIT, PlaceNames, docstring
 from .problems import Problem, Rejected
@@ -47,7 +58,19 @@ _NODES = 100_000
 _DEPTH = 100
 """Levels of a schema; the SDK's serialiser gives up at about 250, and with it the whole list."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_NAMELESS = "a tool"
+"""What an entry is called whose name is not known."""
+
+_IDLE = {
+    "results": "results",
+    "paging": "paging",
+    "describe": "describe",
+    "arguments": "arguments",
+    "writes_destroy": "annotations.writes",
+    "only_configured": "include.only_configured",
+    "collapse_twins": "include.collapse_twins",
+}
+"""What the configuration can say of operations and not of a proxy: fields of `Config`, and what they are called."""
 
 _TAKEN = frozenset("Annotated Any ClassVar Field Literal Model ProxiedTool None True False Union".split())
 """Names that the generated modules import, or that Python keeps."""
@@ -347,7 +370,7 @@ class _Proxy:
 
     def plan(self) -> Plan:
         remotes = sorted(self._read(), key=lambda r: r.name)
-        self._check_names({r.name for r in remotes} | {o.operation_id for o in self._left_out})
+        self._check_names({r.name for r in remotes} | {o.operation_id for o in self._left_out} - {_NAMELESS})
         chosen = [r for r in remotes if self._chosen(r)]
         if not remotes and not self._wrong:
             hint = f"take the list with: mcpgen fetch {Path(self._plan.document).parent.name}".rstrip()
@@ -371,6 +394,7 @@ class _Proxy:
             endpoint=replace(self._endpoint, origin=self._listing.origin),
             left_out=(*self._plan.left_out, *sorted(self._left_out, key=lambda o: o.label)),
             notes=tuple(sorted(notes, key=lambda p: (p.file, p.line, p.column, p.pointer, p.message))),
+            mentions=(*self._plan.mentions, *self._mentions()),
         )
 
     @property
@@ -385,11 +409,11 @@ class _Proxy:
         seen: set[str] = set()
         for pointer, entry in self._listing.entries():
             if isinstance(entry, str):
-                self._leave_out("a tool", pointer, entry)
+                self._leave_out(_NAMELESS, pointer, entry)
                 continue
             name = entry.get("name") if isinstance(entry, dict) else None
             if not isinstance(name, str) or not re.fullmatch(r"[!-~]{1,128}", name):
-                self._leave_out("a tool", pointer, "it has no name of up to 128 printable characters")
+                self._leave_out(_NAMELESS, pointer, "it has no name of up to 128 printable characters")
                 continue
             if name in seen:
                 self._leave_out(name, pointer, "another one with that name is listed before it")
@@ -442,6 +466,11 @@ class _Proxy:
                     self._wrong.append(config.problem(f"{name}.{kind}", message, "name them under `operations`"))
             for value in selection.operations:
                 self._check_name(f"{name}.operations", value, known)
+        usual = Config()
+        for name, key in _IDLE.items():
+            if getattr(config, name) != getattr(usual, name):
+                hint = "say it of a tool, if it is about its name, title, description or annotations"
+                self._wrong.append(config.problem(key, f"`{key}` has no effect on the tools of an MCP endpoint", hint))
         for name, stated in config.tools.items():
             self._check_name(f"tools.{name}", name, known)
             plain = ToolConfig(name=stated.name, title=stated.title, description=stated.description)
@@ -449,9 +478,15 @@ class _Proxy:
                 hint = "name, title, description and annotations can be said; the rest is the remote's affair"
                 message = f"the arguments and the answer of {name!r} are passed on as they are"
                 self._wrong.append(config.problem(f"tools.{name}", message, hint))
-            if stated.name and not _NAME.fullmatch(stated.name):
-                hint = "write a letter, then up to 63 of a-z 0-9 _ -"
-                self._wrong.append(config.problem(f"tools.{name}.name", f"{stated.name!r} is no tool name", hint))
+            if stated.name and not TOOL_NAME.fullmatch(stated.name):
+                message = f"{stated.name!r} is no tool name"
+                self._wrong.append(config.problem(f"tools.{name}.name", message, TOOL_NAME_HINT))
+
+    def _mentions(self) -> Iterator[tuple[Problem, str]]:
+        """Yield the tools that descriptions of the configuration name."""
+        for label, stated in self._config.tools.items():
+            for name in mentioned_tools(stated.description):
+                yield self._config.problem(f"tools.{label}.description", ""), name
 
     def _check_name(self, key: str, value: str, known: set[str]) -> None:
         if value not in known:
@@ -508,7 +543,7 @@ class _Proxy:
     def _names(self, remotes: list[_Remote]) -> dict[str, str]:
         """Return what each remote tool is called: as it is there, unless clients would not take it."""
         stated = {r.name: self._config.tools.get(r.name, ToolConfig()).name for r in remotes}
-        fixed = {r.name: stated[r.name] or r.name for r in remotes if stated[r.name] or _NAME.fullmatch(r.name)}
+        fixed = {r.name: stated[r.name] or r.name for r in remotes if stated[r.name] or TOOL_NAME.fullmatch(r.name)}
         for name in sorted({n for n in fixed.values() if list(fixed.values()).count(n) > 1}):
             keys = [k for k in fixed if fixed[k] == name and stated[k]]
             self._wrong.append(self._config.problem(f"tools.{keys[0]}.name", f"two tools are called {name!r}"))
@@ -535,7 +570,7 @@ class _Proxy:
             entry["title"] = config.title
         if config.description:
             said = remote.entry.get("description", "")
-            entry["description"] = clean(config.description.replace("{text}", said), DESCRIPTION_LIMIT)
+            entry["description"] = clean(named_tools(config.description).replace("{text}", said), DESCRIPTION_LIMIT)
         annotations, stated = adopted(hints, config.annotations)
         if stated or "annotations" in entry:
             entry["annotations"] = stated

@@ -16,7 +16,7 @@ from .plan import json_bytes
 from .schemas import Defect, Publisher, Schemas, TooLarge
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["Answers", "Reply", "completed", "may_be_empty", "page_style", "reply"]
+__all__ = ["Answers", "Reply", "completed", "lacking", "may_be_empty", "page_style", "reply"]
 
 _LIMITS = ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "take", "first", "max")
 _PLACES = {
@@ -91,19 +91,22 @@ def _read(spec: Spec, pointer: str) -> Reply:
     return Reply(pointer, wrapper, dict(sorted(properties.items())))
 
 
-def _properties(spec: Spec, pointer: str, depth: int = 0) -> Iterator[tuple[str, tuple[Mapping[str, Any], str]]]:
-    """Yield the properties of an object's schema, `allOf` opened; of a union none."""
-    node, at = spec.deref(spec.resolve(pointer), pointer)
-    if not isinstance(node, dict) or depth > 8 or "oneOf" in node or "anyOf" in node:
-        return
-    parts = node.get("allOf")
-    for index in range(len(parts) if isinstance(parts, list) else 0):
-        yield from _properties(spec, f"{at}/allOf/{index}", depth + 1)
-    stated = node.get("properties")
-    stated = stated if isinstance(stated, dict) else {}
-    for name in stated:
-        inner, inner_at = spec.deref(stated[name], f"{at}/properties/{escape(name)}")
-        yield name, (inner if isinstance(inner, dict) else {}, inner_at)
+def _properties(spec: Spec, pointer: str) -> Iterator[tuple[str, tuple[Mapping[str, Any], str]]]:
+    """Yield the properties of an object's schema, `allOf` opened, its own before those of its parts; of a union none."""
+    todo, seen, told = [pointer], set(), set()
+    for place in todo:
+        node, at = spec.deref(spec.resolve(place), place)
+        if not isinstance(node, dict) or at in seen or "oneOf" in node or "anyOf" in node:
+            continue
+        seen.add(at)
+        parts = node.get("allOf")
+        todo += [f"{at}/allOf/{i}" for i in range(len(parts) if isinstance(parts, list) else 0)]
+        stated = node.get("properties")
+        for name, value in stated.items() if isinstance(stated, dict) else ():
+            if name not in told:
+                told.add(name)
+                inner, inner_at = spec.deref(value, f"{at}/properties/{escape(name)}")
+                yield name, (inner if isinstance(inner, dict) else {}, inner_at)
 
 
 def _types(node: Mapping[str, Any]) -> set[str]:
@@ -153,10 +156,13 @@ def _named(names: tuple[str, ...], parameters: Mapping[str, str], *, text: bool 
 
 
 def _items(found: Reply, raw: RawOperation) -> str | None:
-    """Return the property that holds the items of a list, "" when the answer is the list; None for no list."""
+    """Return the property that holds the items of a list, "" when the answer is the list; None for no list.
+
+    A name with a dot in it cannot be a path of one.
+    """
     if found.is_list:
         return ""
-    lists = [name for name, (node, _) in (found.properties or {}).items() if _is_array(node)]
+    lists = [name for name, (node, _) in (found.properties or {}).items() if _is_array(node) and "." not in name]
     if len(lists) == 1:
         return lists[0]
     last = _plain(raw.path.rstrip("/").rsplit("/", 1)[-1])
@@ -168,14 +174,14 @@ def _told(spec: Spec, found: Reply, names: tuple[str, ...]) -> str:
     properties = found.properties or {}
     holders: list[tuple[str, Mapping[str, tuple[Mapping[str, Any], str]]]] = [("", properties)]
     for name, (_, pointer) in properties.items():
-        if _plain(name) in _HOLDERS:
+        if _plain(name) in _HOLDERS and "." not in name:
             with suppress(Unresolved):
                 holders.append((f"{name}.", dict(_properties(spec, pointer))))
     for prefix, inner in holders:
         plain = {
             _plain(n): n
             for n in sorted(inner, reverse=True)
-            if not _is_array(inner[n][0]) and not _is_object(inner[n][0])
+            if not _is_array(inner[n][0]) and not _is_object(inner[n][0]) and "." not in n
         }
         for name in names:
             if name in plain:
@@ -216,6 +222,22 @@ def completed(stated: Paging, spec: Spec, raw: RawOperation, found: Reply, param
         )
     given = {f: getattr(stated, f) for f in ("style", "limit", "place", "items", "more", "total")}
     return replace(stated, **{f: v or getattr(inferred, f) for f, v in given.items()})
+
+
+def lacking(spec: Spec, found: Reply, path: str) -> tuple[str, list[str]] | None:
+    """Return the step of a path that the answer does not have, with those that are there; None for a path that fits.
+
+    What the document does not say, such as the properties of a union, may have any.
+    """
+    properties = found.properties or {}
+    for step in filter(None, path.split(".")):
+        if not properties:
+            return None
+        if step not in properties:
+            return step, sorted(properties)
+        with suppress(Unresolved):
+            properties = dict(_properties(spec, properties[step][1]))
+    return None
 
 
 class Answers:

@@ -14,9 +14,9 @@ from typing import Any
 
 from .binding import Draft
 from .config import Arguments, Config, Dynamic, Paging, PagingPolicy, ToolConfig
-from .names import argument_key
+from .names import KEY, argument_key, named_tools
 from .problems import Problem
-from .replies import completed, page_style, reply
+from .replies import completed, lacking, page_style, reply
 from .schemas import Defect, Key, Place, Schemas, Shape, fits, is_number, same
 from .spec import RawOperation, Spec, escape
 
@@ -24,7 +24,6 @@ __all__ = ["Shaped", "Shaper"]
 
 _RANK = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4, "paging": 5}
 
-_KEY = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _UNPATHED = re.compile(r"[.\[\]]")
 """What a name must not have to be a step of a path such as `layers[].users[].type`."""
 _HEAD = re.compile(r"[^.\[]+")
@@ -259,8 +258,7 @@ class _One:
             self._page(paging)
         self._default()
         for index, _, words_ in self._given("descriptions"):
-            text = re.sub(r"\{tool:([A-Za-z0-9_-]+)\}", r"\1", words_)
-            self._drafts[index] = described(self._drafts[index], text)
+            self._drafts[index] = described(self._drafts[index], named_tools(words_))
         for index, draft in enumerate(self._drafts):
             if index not in self._gone and draft.marker_source.endswith(", plain=True)"):
                 self._out.told.append(f"{self._keys[index]} is one word: it has no slash and no blank, and is no null")
@@ -312,7 +310,10 @@ class _One:
         """Return an argument with a schema in place of the document's, or on top of that if it names no type."""
         draft = self._drafts[index]
         where = f"{self._label} {self._keys[index]} schema"
-        self._shaper._spec.root.setdefault("x-mcpgen", {})[where] = stated
+        root = self._shaper._spec.root
+        if not isinstance(root.get("x-mcpgen"), dict):  # a vendor may have an extension of that name
+            root["x-mcpgen"] = {}
+        root["x-mcpgen"][where] = stated
         own = self._schemas.place(f"#/x-mcpgen/{escape(where)}")
         key = own.key if "type" in stated or not draft.site.key else draft.site.key + own.key
         site = Place(key, own.description or draft.site.description, draft.site.default)
@@ -328,6 +329,10 @@ class _One:
         self._drafts[index] = replace(draft, site=site, shape=self._schemas.shape(site))
 
     def _rename_values(self, index: int, name: str, names: Mapping[str, Any]) -> None:
+        if not names:
+            hint = 'write for example { newest = "desc", oldest = "asc" }'
+            self._problem(f"values.{name}", f"no value of {self._keys[index]!r} has a name", hint)
+            return
         draft = self._drafts[index]
         many = draft.shape.type == "array" and draft.shape.items is not None
         shape = self._schemas.shape(draft.shape.items) if many and draft.shape.items else draft.shape
@@ -456,11 +461,12 @@ class _One:
         for index, old, new in self._given_before("rename", before):
             if index in self._gone:
                 continue
-            if not _KEY.fullmatch(new):
+            if not KEY.fullmatch(new):
                 self._problem(f"rename.{old}", f"{new!r} is no name of an argument", "write 1 to 64 of a-z A-Z 0-9 _ -")
             renamed[index] = new
+        final = {i: renamed.get(i, self._keys[i]).lower() for i in left}
         for index, new in renamed.items():
-            if any(self._keys[i] == new and renamed.get(i, "") in ("", new) for i in left if i != index):
+            if any(final[i] == new.lower() for i in left if i != index):
                 hint = "choose another, rename that one too, or hide it"
                 self._problem("rename", f"{self._label} has another argument {new!r}", hint)
         for index, new in renamed.items():
@@ -552,6 +558,13 @@ class _One:
             if name and name not in names:
                 hint = f"known: {', '.join(sorted(names)[:12]) or 'none'}"
                 self._problem(f"paging.{kind}", f"{self._label} has no parameter {name!r}", hint)
+        for kind in ("items", "more", "total") if isinstance(stated, Paging) else ():
+            if unknown := lacking(spec, found, getattr(paging, kind)):
+                step, known = unknown
+                if kind != "items" and not get_close_matches(step, known, 1):
+                    continue  # documents forget to name what tells that there is more; this is no slip of the pen
+                hint = f"known: {', '.join(known[:12])}"
+                self._problem(f"paging.{kind}", f"the answer of {self._label} has no property {step!r}", hint)
         if paging.style not in ("none", "link") and not paging.place:
             self._problem(
                 "paging", f"the parameter with which the pages of {self._label} start is missing", 'add place = "…"'

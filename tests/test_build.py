@@ -303,6 +303,24 @@ def test_names_select_vendors(zoo: Path) -> None:
         assert run.invoke(main, ["build", *wrong]).exit_code == 2
 
 
+def test_one_that_is_refused_stops_all(zoo: Path) -> None:
+    """What is wrong with any of them is said at once, and none is written: half a build is no build."""
+    for name, toml in (("ape", ""), ("bee", "[tools.nope]\n"), ("cow", "[tools.none]\n")):
+        place({f"specs/{name}/openapi.yaml": DOCUMENT.replace("Zoo", name), f"specs/{name}/mcpgen.toml": toml}, zoo)
+    done = CliRunner().invoke(main, ["build"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "specs/bee/mcpgen.toml:1:1" in done.stderr
+    assert "specs/cow/mcpgen.toml:1:1" in done.stderr
+    assert "2 problems; nothing was written" in done.stderr
+    assert not (zoo / "generated").exists()
+    assert CliRunner().invoke(main, ["build", "ape"]).exit_code == 0
+    place({"specs/bee/mcpgen.toml": "", "specs/ape/mcpgen.toml": '[server]\ntitle = "Ape"\n'}, zoo)
+    before = files_of(zoo / "generated/ape")
+    place({"generated/bee/README.md": "by hand"}, zoo)
+    assert CliRunner().invoke(main, ["build", "ape", "bee"]).exit_code == 2
+    assert files_of(zoo / "generated/ape") == before
+
+
 # --- the same input, the same bytes -----------------------------------------------------------------------------------
 
 

@@ -77,6 +77,22 @@ def test_nobody_is_asked_by_default(package: Path, mode: str) -> None:
     assert user.asked == []
 
 
+def test_every_argument_is_in_the_question(package: Path) -> None:
+    """A long one does not push the others out of sight."""
+
+    async def main() -> list[str]:
+        user = User("decline")
+        variables = environment(package, MINI_KEY=SECRET, MINI_BASE_URL="http://127.0.0.1:9")
+        server = StdioServerParameters(command=sys.executable, args=["-m", "mini_mcp", *ON], env=variables)
+        async with Client(server, elicitation_callback=user) as client:
+            await client.call_tool("create_thing", {"note": "x" * 5_000, "size": 2.5, "name": "delete all"})
+        return user.asked
+
+    asked = asyncio.run(asyncio.wait_for(main(), 60))
+    assert '"name": "delete all"' in asked[0]
+    assert len(asked[0]) < 2_500
+
+
 def test_over_http_too(package: Path) -> None:
     async def main() -> None:
         user = User("accept")

@@ -177,6 +177,7 @@ def test_properties_are_found_through_references_and_compositions(tmp_path: Path
             "allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"lives": {"type": ["integer", "null"]}}}],
             "anyOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Gone"}, True, 7],
         },
+        "Many": {"anyOf": [{"$ref": "#/components/schemas/Many"}] * 100},  # no more work than once
         "Cats": {"type": "array", "items": {"$ref": "#/components/schemas/Cat"}},
         "Odd": {
             "properties": {"a": True, "b": {"type": 7, "description": 5}, "c": {"enum": [None, "x", 1]}},

@@ -308,6 +308,16 @@ def test_pr_2_evidence_is_needed(tmp_path: Path) -> None:
     assert alone(loaded(tmp_path, get)) is None
 
 
+def test_a_body_is_read_once(tmp_path: Path) -> None:
+    """Forms that lead to each other many times over are no more work than once."""
+    many = {"oneOf": [{"$ref": "#/components/schemas/Many"}] * 100}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Many"}}}}
+    paths = {"/x": {"post": {"operationId": "x", "requestBody": body, "responses": {}}}}
+    info = {"title": "Many", "version": "1"}
+    made = {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": {"Many": many}}}
+    assert alone(loaded(tmp_path, made)) is None
+
+
 def test_pr_2_among_other_operations(tmp_path: Path) -> None:
     """Where the document is about more, the endpoint is left out with the advice."""
     stated = document()
@@ -473,6 +483,23 @@ def test_the_configuration_speaks_of_listed_tools(tmp_path: Path) -> None:
     for words in ("have no tags", "'list_notes'?", "passed on as they are"):
         assert words in said
     assert said.count("mcpgen.toml:") == 3
+
+
+def test_what_has_no_effect_on_a_proxy_is_refused(tmp_path: Path) -> None:
+    idle = ("[results]\nunwrap = true", "[paging]", '[describe]\nwrites = "x"', "[arguments]\nplain_ids = true")
+    idle += ('[annotations]\nwrites = "destructive"', "[include]\nonly_configured = true\ncollapse_twins = true")
+    with pytest.raises(Rejected) as caught:
+        proxied(tmp_path, ENTRY, toml="\n".join(idle))
+    assert str(caught.value).count("has no effect on the tools of an MCP endpoint") == 7
+
+
+def test_a_description_names_tools_as_everywhere(tmp_path: Path) -> None:
+    """`{tool:name}` is ours where the configuration says it; where the remote does, it is a text."""
+    remote = {**ENTRY, "description": "Not {tool:ours}."}
+    toml = '[tools.add_note]\ndescription = "{text} See {tool:add_note} and {tool:gone}."'
+    made, _ = proxied(tmp_path, remote, toml=toml)
+    assert made.tools[0].description == "Not {tool:ours}. See add_note and gone."
+    assert [name for _, name in made.mentions] == ["add_note", "gone"]
 
 
 def test_defects_of_entries(tmp_path: Path) -> None:
@@ -745,6 +772,39 @@ def test_only_what_contradicts_the_schema_is_refused(proxy: Path) -> None:
         asyncio.run(asyncio.wait_for(talk(), 60))
 
 
+def test_a_credential_of_digits_in_an_error(proxy: Path) -> None:
+    remote = Remote()
+    remote.result = MCPError(code=-32000, message="no 12345678", data={"account": 12345678})
+
+    async def talk() -> MCPError:
+        async with over_stdio(proxy, remote, key="12345678") as client:
+            try:
+                raise AssertionError(await client.call_tool("list_incidents", CALL))
+            except MCPError as error:
+                return error
+
+    with remote.running():
+        error = asyncio.run(asyncio.wait_for(talk(), 60)).error
+    assert (error.code, error.message, error.data) == (-32000, "no ***", '{"account": ***}')
+
+
+def test_a_tool_that_contradicts_itself_is_asked_for(tmp_path: Path) -> None:
+    """What says that it only reads and destroys is a write, for --ask-before-writes too."""
+    unclear = {**ENTRY, "annotations": {"readOnlyHint": True, "destructiveHint": True}}
+    folder = place(proxied(tmp_path, unclear)[1], tmp_path / "out")
+    remote = Remote()
+
+    async def talk() -> None:
+        options = ("--enable-write-tools", "--ask-before-writes")
+        async with over_stdio(folder, remote, *options, package="far_away_mcp") as client:
+            result = await client.call_tool("add_note", {"text": "x", "target": {"kind": "user"}})
+            assert "this client cannot ask" in text_of(result)
+
+    with remote.running():
+        asyncio.run(asyncio.wait_for(talk(), 60))
+    assert remote.calls() == []
+
+
 def test_writes_are_gated(tmp_path: Path) -> None:
     """A tool that does not say that it only reads is there with --enable-write-tools alone; its call is audited."""
     _, files = proxied(tmp_path, ENTRY, {**ENTRY, "name": "list_notes", "annotations": {"readOnlyHint": True}})
@@ -913,6 +973,15 @@ def test_limits(proxy: Path) -> None:
     found = call(proxy, remote)
     assert found.is_error
     assert "nested too deeply" in text_of(found)
+
+    # In an error it used to end the whole server; a number beyond all was an internal error.
+    for stated in ({"code": -1, "message": "m", "data": deep}, {"code": -1, "message": "m", "data": "BEYOND"}):
+        remote = Remote()
+        status, headers, body = message({"error": stated})
+        remote.raw.append((status, headers, body.replace(b'"BEYOND"', b"1e999")))
+        found = call(proxy, remote)
+        assert found.is_error
+        assert "cannot be passed on" in text_of(found)
 
     remote = Remote()
     half = json.dumps(

@@ -134,6 +134,13 @@ def offset(limit: str, place: str, items: str, more: str = "", total: str = "") 
         ({"limit": "integer", "offset": "integer"}, of(data=LIST, errors=LIST), offset("limit", "offset", "data")),
         ({"limit": "integer", "offset": "integer"}, of(a=LIST, b=LIST), None),
         ({"limit": "integer", "offset": "integer"}, of(thing=OBJECT), None),
+        # A path has dots between its steps, so none can lead to a name with a dot.
+        ({"limit": "integer", "offset": "integer"}, of(**{"odata.value": LIST}), None),
+        (
+            {"limit": "integer", "offset": "integer"},
+            of(**{"things": LIST, "has.more": FLAG, "page.info": of(total=NUMBER)}),
+            offset("limit", "offset", "things"),
+        ),
         # Nothing but a size is no pages, nor is a place without anything else.
         ({"limit": "integer"}, of(things=LIST, more=FLAG), None),
         ({"page": "integer"}, LIST, None),
@@ -145,6 +152,15 @@ def test_page_style(parameters: dict[str, str], schema: Any, expected: Paging | 
     assert replies.page_style(spec, raw, found, parameters) == expected
 
 
+def test_a_schema_is_read_once(tmp_path: Path) -> None:
+    """Parts that lead to each other many times over are no more work than once."""
+    part = {"$ref": "#/components/schemas/Part"}
+    parts = {"Part": {"allOf": [part] * 30, "properties": {"user": {"type": "string"}}}}
+    schema = {"allOf": [part] * 30, "properties": {"user": OBJECT}}
+    _, _, found = operation(tmp_path, ok(schema), components=parts)
+    assert found.wrapper == "user"  # its own word before that of its parts
+
+
 def test_links(tmp_path: Path) -> None:
     """A header Link tells it where a size is all that can be said; a place goes before it."""
     headers = {"link": {"schema": TEXT}}
@@ -153,6 +169,22 @@ def test_links(tmp_path: Path) -> None:
     assert replies.page_style(spec, raw, found, {}) is None
     both = {"per_page": "integer", "page": "integer"}
     assert replies.page_style(spec, raw, found, both) == Paging("page", "per_page", "page")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("", None),
+        ("a", None),
+        ("a.b", None),
+        ("a.c", ("c", ["b"])),
+        ("d", ("d", ["a", "u"])),
+        ("u.anything", None),  # what a union has is not known
+    ],
+)
+def test_lacking(path: str, expected: tuple[str, list[str]] | None, tmp_path: Path) -> None:
+    spec, _, found = operation(tmp_path, ok(of(a=of(b=LIST), u={"oneOf": [of(x=TEXT)]})))
+    assert replies.lacking(spec, found, path) == expected
 
 
 @pytest.mark.parametrize(

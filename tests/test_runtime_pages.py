@@ -14,9 +14,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "templates"))
 
 from runtime.calls import _holders
-from runtime.pages import Following, Pages, next_link, onward
+from runtime.pages import Following, Pages, next_link, onward, parsed
 from runtime.tool import InvalidArguments, Json, Paging, Query
 from runtime.upstream import Answer
+from runtime.values import dump
 
 END = Following(False)
 UNREACHABLE = Following(True, why="the API gives no more at once")
@@ -173,6 +174,44 @@ def test_sizes() -> None:
     assert sizes(Paging("page", "a", limit=Query("limit"), more="more", page_size=4), 10, 4) == [4, 4, 4]
     assert sizes(Paging("offset", "a", limit=Query("limit"), more="more", page_size=4, least=3), 5, 4) == [4, 3]
     assert sizes(Paging("offset", "a", limit=Query("limit"), more="more", max_items=6), 99, 4) == [6, 2]
+
+
+def test_what_a_result_cannot_hold_is_left_for_the_next_call() -> None:
+    """An offset goes on where the items end; without one, fewer are to be asked for."""
+
+    def note(style: str, given: dict[str, Any], start: str = "") -> str:
+        paging = Paging(style, "a", place=Query("p"), total="t", more="n", arguments=("limit", start))
+        pages = Pages(paging, given)
+        assert pages.take(answer({"a": [{"id": n} for n in range(5)], "t": 5, "n": "x"}))
+        pages.keep(2, "it is full")
+        assert len(pages.items) == 2
+        return pages.note()
+
+    assert (
+        note("offset", {}, "p") == "The first 2 of 5 items; not all, because it is full. To go on, continue with `p` 2."
+    )
+    assert note("offset", {"p": 3}, "p").endswith("To go on, continue with `p` 5.")
+    fewer = "The first 2 of 5 items; not all, because it is full: ask for fewer with `limit`."
+    assert [note("offset", {}), note("cursor", {}, "p"), note("page", {})] == [fewer] * 3
+
+
+def test_a_flag_is_no_count() -> None:
+    pages = Pages(Paging("offset", "a", total="t"), {"limit": 3})
+    pages.request()
+    assert pages.take(answer({"a": [1, 2], "t": True}))
+    assert pages.note() == "2 items, all there are."
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1e999}', b"[" * 150 + b"]" * 150, b"[" * 9_000 + b"]" * 9_000, b'{"a": NaN}'])
+def test_what_would_break_a_client_is_no_value(body: bytes) -> None:
+    assert parsed(replace(answer(), body=body)) is None
+
+
+def test_digits_are_kept() -> None:
+    text = '{"a":0.123456789012345678901,"b":[1.5,-1.00000000000000000001E+30,5e-324],"c":"0.123456789012345678901"}'
+    value = parsed(replace(answer(), body=text.encode()), exact=True)
+    assert dump(value) == text
+    assert parsed(replace(answer(), body=text.encode()))["a"] == 0.12345678901234568
 
 
 # --- paths into arguments ---------------------------------------------------------------------------------------------

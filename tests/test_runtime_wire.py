@@ -34,7 +34,7 @@ from runtime import (
     Xml,
     XmlNode,
 )
-from runtime.tool import InvalidArguments, Marker
+from runtime.tool import InvalidArguments, Marker, schema_check
 from runtime.wire import Wire, build, decode_file, text_of
 
 RGB = {"R": 100, "G": 200}
@@ -484,3 +484,27 @@ def test_all_problems_at_once() -> None:
 )
 def test_numbers(value: Any, text: str) -> None:
     assert text_of(value) == text
+
+
+# --- what a hostile value could do ------------------------------------------------------------------------------------
+
+
+def test_many_items_are_told_apart_in_time() -> None:
+    """jsonschema compares each object with all the others: 6,000 of them take 40 seconds."""
+    check = schema_check({"properties": {"a": {"uniqueItems": True}}})
+    assert check({"a": [*({"n": n} for n in range(50_000)), 1, True, "1", [1], [True]]}) == []
+    same = ["a: breaks the rule uniqueItems: true"]
+    for one, other in (({"a": 1, "b": [2]}, {"b": [2.0], "a": 1}), (1, 1.0), ("x", "x")):
+        assert check({"a": [one, {}, other]}) == same
+
+
+def test_steps_that_are_too_small_to_tell() -> None:
+    check = schema_check({"properties": {"a": {"multipleOf": 0.01}}})
+    assert check({"a": 1e30}) == []
+    assert check({"a": 0.07}) == []
+    assert check({"a": 0.075}) == ["a: 0.075 is not a multiple of 0.01"]
+
+
+def test_what_is_filled_in_is_named_as_such() -> None:
+    with pytest.raises(InvalidArguments, match=r"^From \(no argument\): must not hold line breaks"):
+        wire("/x", {"\0" + "1": Header("From")}, {"\0" + "1": "a\r\nb"})

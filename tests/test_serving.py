@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -949,3 +950,110 @@ def test_headers_of_every_request(desk: Path) -> None:
         assert (await made.call_tool("list_tickets", {"x_actor": "me"})).is_error
 
     over_stdio(desk, body)
+
+
+# --- time, and what is sent again -------------------------------------------------------------------------------------
+
+WAYS = """
+openapi: 3.0.3
+info: {title: Desk, version: "1"}
+servers: [{url: https://desk.test}]
+security: [{desk_key: []}]
+paths:
+  /me: {get: {operationId: getMe, responses: {"200": {description: Ok.}}}}
+  /notes: {get: {operationId: listNotes, responses: {"200": {description: Ok.}}}}
+  /run: {get: {operationId: runJob, responses: {"200": {description: Ok.}}}}
+  /things:
+    get:
+      operationId: listThings
+      parameters: [{name: page, in: query, schema: {type: integer}}]
+      responses:
+        "200": {description: Ok., content: {application/json: {schema: {type: array, items: {type: object}}}}}
+components: {securitySchemes: {desk_key: {type: apiKey, in: query, name: "api key"}}}
+"""
+WAYS_CONFIG = """
+[server]
+name = "desk"
+[context.me]
+operation = "getMe"
+[headers]
+From = { context = "me.email" }
+[tools.runJob.annotations]
+read_only = false
+[tools.listThings.paging]
+style = "link"
+"""
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("ways"), WAYS, WAYS_CONFIG)
+
+
+def targets(upstream: Upstream) -> list[str]:
+    return [r.split()[1].decode() for r in upstream.requests]
+
+
+def test_a_get_that_writes_is_sent_once(ways: Path) -> None:
+    """Neither a lost connection nor a redirect makes it two."""
+
+    async def body(made: Client, upstream: Upstream, _: list[str]) -> None:
+        upstream.queue('{"email": "a@desk.test"}')
+        upstream.answers.append(None)
+        result = await made.call_tool("run_job", {})
+        assert "check before repeating it" in text_of(result)
+        upstream.queue(status="302 Found", more="Location: /run?again=1\r\n")
+        assert "follows no redirect" in text_of(await made.call_tool("run_job", {}))
+        assert [target.partition("?")[0] for target in targets(upstream)] == ["/me", "/run", "/run"]
+
+    over_stdio(ways, body)
+
+
+def test_a_key_is_said_once(ways: Path) -> None:
+    """Also where the API puts it into the link to a next page, or into a redirect."""
+
+    async def body(made: Client, upstream: Upstream, _: list[str]) -> None:
+        upstream.queue('{"email": "a@desk.test"}')
+        upstream.queue('[{"id": 1}]', more="Link: </things?api%20key=k1&api+key=k2&page=2>; rel=next\r\n")
+        upstream.queue(status="302 Found", more="Location: /things?page=3&api%20key=k3\r\n")
+        upstream.queue('[{"id": 2}]')
+        result = await made.call_tool("list_things", {})
+        assert result.structured_content == {"items": [{"id": 1}, {"id": 2}], "note": "2 items, all there are."}
+        key = "api%20key=" + quote(KEY, safe="")
+        assert targets(upstream)[1:] == [f"/things?{key}", f"/things?api+key=k2&page=2&{key}", f"/things?page=3&{key}"]
+
+    over_stdio(ways, body)
+
+
+def test_a_context_is_asked_for_once(ways: Path) -> None:
+    """Of several first calls side by side one asks; a cancelled one leaves it to another."""
+
+    async def body(made: Client, upstream: Upstream, _: list[str]) -> None:
+        for _ in range(9):
+            upstream.queue('{"email": "a@desk.test"}')
+        upstream.delay = 0.5
+        first = asyncio.create_task(made.call_tool("list_notes", {}, read_timeout_seconds=0.2))
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(made.call_tool("list_notes", {}) for _ in range(4)))
+        with pytest.raises(MCPError):
+            await first
+        assert targets(upstream).count(f"/me?api%20key={quote(KEY, safe='')}") == 2
+        notes = [r for r in upstream.requests if b"/notes" in r]
+        assert len(notes) == 4
+        assert all(b"From: a@desk.test" in r for r in notes)
+
+    over_stdio(ways, body)
+
+
+def test_a_call_ends_in_time_with_all_its_requests(ways: Path) -> None:
+    """A context that hangs leaves half of the time to the call itself."""
+
+    async def body(made: Client, upstream: Upstream, _: list[str]) -> None:
+        upstream.delay = 30
+        begun = time.monotonic()
+        calls = await asyncio.gather(*(made.call_tool("list_notes", {}) for _ in range(2)))
+        assert all("within 4 seconds" in text_of(result) for result in calls)
+        assert time.monotonic() - begun < 6.5
+        assert sum("/notes" in target for target in targets(upstream)) == 2
+
+    over_stdio(ways, body, "--timeout", "4")

@@ -29,6 +29,7 @@ from .answers import result_of
 from .service import ANYONE, Caller, Settings
 from .tool import Operation, Refused, schema_check, shorten
 from .upstream import STREAMS, Answer, Client, Unanswered, is_json
+from .values import load
 from .wire import Wire
 
 _SESSION = "mcp-session-id"
@@ -39,8 +40,6 @@ _BARRED = (401, 403, 407, 429, 503)
 _FAILURES = (MCPError, ValidationError, RuntimeError)
 """What the SDK's client raises for an answer that it cannot take."""
 _STALE = (t.HEADER_MISMATCH, t.UNSUPPORTED_PROTOCOL_VERSION)
-_DEEP = 100
-"""Levels of a result; the SDK's serialiser gives up at about 250."""
 _LOST = re.compile(r"session|initiali[sz]ed|protocol.version", re.IGNORECASE)
 """What the SDKs say with a 400 to a request that does not fit what was settled."""
 _PAGES = 1_000
@@ -96,9 +95,7 @@ class Remote:
         Raises MCPError for an error of JSON-RPC, with its code, message and data; Refused when nothing can be sent or
         nothing came that can be passed on.
         """
-        hints = entry.get("annotations") or {}
-        reads = hints.get("readOnlyHint") is True and hints.get("destructiveHint") is not True
-        operation = replace(self._endpoint, name=entry["name"], id=f"tools/call {name}", reads=reads)
+        operation = replace(self._endpoint, name=entry["name"], id=f"tools/call {name}", reads=only_reads(entry))
         headers = mcp_param_headers(x_mcp_header_map(entry["inputSchema"]), arguments)
         request = t.CallToolRequest(params=t.CallToolRequestParams(name=name, arguments=dict(arguments)))
         result = await self._exchange(operation, request, caller, headers)
@@ -195,7 +192,9 @@ class Remote:
         if isinstance(error, dict):
             mask = self._settings.mask
             code, message = error.get("code"), mask(str(error.get("message", "")))
-            data = json.loads(mask(json.dumps(error["data"]))) if "data" in error else None
+            data = mask(json.dumps(error.get("data")))
+            with suppress(ValueError):  # a credential of digits may have been a number
+                data = json.loads(data)
             raise MCPError(code=code if isinstance(code, int) else t.INTERNAL_ERROR, message=message, data=data)
         result = line.reply.get("result")
         if not isinstance(result, dict):
@@ -209,8 +208,6 @@ class Remote:
         if (kind := result.get("resultType", "complete")) != "complete":
             what = "input in the middle of the call" if kind == "input_required" else f"a result of the type {kind!r}"
             raise Refused(f"{self._host} wants {shorten(what, 100)}, which this server does not pass on")
-        if _deeper(result, _DEEP):
-            raise Refused(f"{self._host} answered with data that is nested too deeply to be passed on")
         if problem := self._problem(result, entry):
             return _told(result, f"{self._host} answered the call, but {problem}. What it answered follows.")
         passed = {"resultType": "complete", **result}  # what the revisions before 2026-07-28 do not say
@@ -244,6 +241,12 @@ class Remote:
             return ""
         rest = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         return f"its structured content does not fit its own outputSchema: {'; '.join(wrong[:3])}{rest}"
+
+
+def only_reads(entry: Mapping[str, Any]) -> bool:
+    """Whether a tool says that it changes nothing, and does not contradict itself."""
+    hints = entry.get("annotations") or {}
+    return hints.get("readOnlyHint") is True and hints.get("destructiveHint") is not True
 
 
 async def listed(settings: Settings, timeout: float) -> list[Message]:
@@ -301,21 +304,6 @@ def _same(text: str, value: Any) -> bool:
     with suppress(ValueError, RecursionError):
         return bool(json.loads(text) == value)
     return False
-
-
-def _deeper(value: Any, levels: int) -> bool:
-    """Whether a value has more levels than that."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return True
 
 
 # --- the HTTP requests of one exchange --------------------------------------------------------------------------------
@@ -384,12 +372,12 @@ class _Line(httpx2.AsyncBaseTransport):
         operation = self._operation if called else self._around
         try:
             answer = await self.send(request.method, headers, request.content or None, operation)
+            self.session = answer.headers.get(_SESSION, self.session)
+            found = next((m for m in _messages(answer) if "result" in m or "error" in m), None)
         except Refused as error:
             if asked and turn == self._turn:
                 self.trouble = error
             return httpx2.Response(502)
-        self.session = answer.headers.get(_SESSION, self.session)
-        found = next((m for m in _messages(answer) if "result" in m or "error" in m), None)
         if found is not None and turn == self._turn:
             self.reply = found
         if asked and turn == self._turn:
@@ -420,17 +408,24 @@ class _Line(httpx2.AsyncBaseTransport):
 
 
 def _messages(answer: Answer) -> Iterator[Message]:
-    """The messages of JSON-RPC that an answer holds, as JSON or as a stream of events."""
+    """The messages of JSON-RPC that an answer holds, as JSON or as a stream of events.
+
+    Raises Unanswered for one that would break the client of this server.
+    """
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = answer.body.decode("utf-8", "replace")
     for part in _events(body) if kind == STREAMS[0] else [body] if is_json(kind) else ():
-        with suppress(ValueError, RecursionError):
-            message = json.loads(part, parse_constant=_no_constant)
-            if "\\u" in part and _LONE.search(text := json.dumps(message, ensure_ascii=False)):
-                message = json.loads(_LONE.sub("\ufffd", text))  # half a character would break the transport
-            for one in message if isinstance(message, list) else [message]:
-                if isinstance(one, dict) and one.get("jsonrpc") == "2.0":
-                    yield one
+        try:
+            message = load(part)
+        except json.JSONDecodeError:
+            continue
+        except ValueError as error:
+            raise Unanswered(f"what the other server answered cannot be passed on: {error}") from None
+        if "\\u" in part and _LONE.search(text := json.dumps(message, ensure_ascii=False)):
+            message = json.loads(_LONE.sub("\ufffd", text))  # half a character would break the transport
+        for one in message if isinstance(message, list) else [message]:
+            if isinstance(one, dict) and one.get("jsonrpc") == "2.0":
+                yield one
 
 
 class _Waiting:
@@ -450,7 +445,10 @@ class _Waiting:
             return False
         events = Answer("POST", "", 200, "", {"content-type": STREAMS[0]}, bytes(body[self._judged : end]))
         self._judged = end
-        return any("method" not in message for message in _messages(events))
+        try:
+            return any("method" not in message for message in _messages(events))
+        except Unanswered:
+            return True
 
 
 _BLANKS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -467,7 +465,3 @@ def _events(text: str) -> Iterator[str]:
         elif not line and data:
             yield "\n".join(data)
             data = []
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -239,13 +239,13 @@ class Server:
 
         return self.asked(said)
 
-    def told(self, words: str, seconds: float = 5) -> str:
-        """What it wrote to standard error, as soon as `words` are in it."""
-        until = time.monotonic() + seconds
-        while words not in self.said and time.monotonic() < until:
+    def told(self, words: str, since: int = 0) -> str:
+        """What it wrote to standard error, from a place on, as soon as `words` are in it."""
+        until = time.monotonic() + 5
+        while words not in (said := self.said[since:]) and time.monotonic() < until:
             time.sleep(0.02)
-        assert words in self.said
-        return self.said
+        assert words in said
+        return said
 
     def close(self) -> None:
         raise NotImplementedError
@@ -392,8 +392,8 @@ class Starter:
         self._running: dict[Any, Server] = {}
 
     def shared(self, way: str, *arguments: str) -> Server:
-        """A server that runs until the end of the module; by default with the tools that write."""
-        arguments = arguments or ("--enable-write-tools",)
+        """A server that runs until the end of the module; by default with the tools that write, and all is logged."""
+        arguments = arguments or ("--enable-write-tools", "--log-level", "debug")
         transport, _, era = way.partition(" ")
         if transport == "http" and (other := self._running.get(("http", *arguments))):
             other.mode = era or NOW  # the same process serves both eras

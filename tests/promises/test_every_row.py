@@ -54,6 +54,7 @@ ONE_WAY = {
     "PR-13": "is about the build",
     "PL-12": "is about stdio",
     "PL-13": "is a text",
+    "PL-14": "is about the package",
     "PL-15": "is a text",
     "PL-28": "is about the tests of the project",
 }

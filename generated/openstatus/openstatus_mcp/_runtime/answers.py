@@ -10,11 +10,9 @@ import base64
 import codecs
 import copy
 import importlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -24,9 +22,9 @@ from mcp import MCPError
 from .service import Errors
 from .tool import RESULT_LIMIT, path_text, shorten
 from .upstream import STREAMS, Answer, is_json
+from .values import dump, load
 
 _ERROR_TEXT = 2_000
-_DEPTH = 100  # the SDK's serialiser gives up at about 250
 _TEXTUAL = re.compile(
     r"text/.*|.*\+(xml|yaml)"
     r"|application/(.*[-.])?(xml|yaml|javascript|ecmascript|csv|graphql|toml|sql|ndjson|jsonl|json-seq|jsonlines"
@@ -132,6 +130,10 @@ def _status_line(answer: Answer) -> str:
     return f"{answer.status} {shorten(reason, 80)}".strip()
 
 
+_NO_CHARSETS = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "unicode_escape")
+"""What Python decodes and no API sends; punycode takes minutes for a megabyte."""
+
+
 # --- what the body is -------------------------------------------------------------------------------------------------
 
 
@@ -149,61 +151,22 @@ def _decode(body: bytes, charset: str) -> str:
     elif charset and charset.lower() not in ("utf-8", "utf8"):
         with suppress(LookupError):
             encoding = codecs.lookup(charset).name
+    if encoding in _NO_CHARSETS:
+        encoding = "utf-8"
     try:
-        return body.decode(encoding, "replace")
+        return _plain(body.decode(encoding, "replace"))
     except (LookupError, UnicodeError):  # a codec that is none for text
         return body.decode("utf-8", "replace")
 
 
 def _load(text: str) -> tuple[Any, str]:
     """A JSON text as value and as compact text; numbers keep every digit in the text. ValueError if it is not JSON."""
-    exact = True
-
-    def number(literal: str) -> float:
-        nonlocal exact
-        value = float(literal)
-        if abs(value) == float("inf"):
-            raise ValueError("beyond what a number can hold")
-        if len(literal) > 15 and Decimal(literal) != Decimal(repr(value)):
-            exact = False
-        return value
-
-    def constant(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
-    try:
-        value = json.loads(text, parse_float=number, parse_constant=constant)
-        if _deep(value):
-            raise ValueError("nested too deeply")
-        compact = _compact(value)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    compact = dump(load(text, exact=True))
     try:
         compact.encode()
     except UnicodeEncodeError:  # "\ud83d" alone is legal JSON and no text
-        compact = re.sub("[\ud800-\udfff]", "\ufffd", compact)
-        value = json.loads(compact)
-    if not exact:
-        compact = re.sub(r'("(?:[^"\\]|\\.)*")|\s+', lambda match: match[1] or "", text)
-    return value, compact
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
+        compact = text = re.sub("[\ud800-\udfff]", "\ufffd", compact)
+    return load(text), compact
 
 
 # --- 2xx --------------------------------------------------------------------------------------------------------------
@@ -226,7 +189,7 @@ def _success(answer: Answer, limit: int, arguments: Iterable[str]) -> t.CallTool
         text = _decode(answer.body, charset)
         if (value := _stream(text, media_type, bool(answer.cut))) is None:
             return _cut_text(answer, text, limit, arguments)
-        return _whole(answer, value, _compact(value), limit, arguments)
+        return _whole(answer, value, dump(value), limit, arguments)
     if media_type in ("", "text/plain") or is_json(media_type):
         text = _decode(answer.body, charset)
         try:
@@ -261,7 +224,7 @@ def _whole(answer: Answer, value: Any, text: str, limit: int, arguments: Iterabl
     left: list[str] = []
     if len(text) > limit:
         value = _trim(value, limit, (), left)
-        text = _compact(value)
+        text = dump(value)
     structured = value if isinstance(value, dict) else {"result": value}
     if not left and not answer.cut:
         return _result(text, structured)
@@ -387,7 +350,7 @@ _TRIM_DEPTH = 8
 
 
 def _size(value: Any) -> int:
-    return len(_compact(value))
+    return len(dump(value))
 
 
 def _stream(text: str, media_type: str, cut: bool) -> dict[str, Any] | None:

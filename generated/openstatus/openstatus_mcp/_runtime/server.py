@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+import anyio
 import mcp.types as t
 from mcp import MCPError
 from mcp.server import CacheHint, Server, ServerRequestContext
@@ -25,7 +26,7 @@ from .calls import ApiError, Calls, way_on
 from .consent import consent
 from .custom import Api, CustomTool, answer_of
 from .http import caller_of
-from .proxy import Remote
+from .proxy import Remote, only_reads
 from .service import Caller, ConfigurationError, Settings
 from .tool import RESULT_LIMIT, Call, Contract, InvalidArguments, ProxiedTool, Refused, shorten, suggestion
 from .upstream import Answer, Client
@@ -123,7 +124,8 @@ class ToolServer:
         self._places = places
         self._contracts: dict[str, Contract] = {}
         self._client = Client(settings, timeout)
-        self._calls = Calls(settings, self._client, lambda place: load_tool(settings.service.package, place))
+        package = settings.service.package
+        self._calls = Calls(settings, self._client, lambda place: load_tool(package, place), result_limit)
         self._remote = Remote(settings, self._client, timeout)
         self._prepared = False
         self._pages = {("" if index == 0 else page[0]): page for index, page in enumerate(pages or [list(tools)])}
@@ -191,18 +193,18 @@ class ToolServer:
         try:
             contract = self._contract(name)
             arguments = contract.check(params.arguments or {})
-            if self._asking and not (self._tools[name].get("annotations") or {}).get("readOnlyHint"):
+            if self._asking and not only_reads(self._tools[name]):
                 title = f"{self._settings.service.title}, {self._tools[name].get('title') or name}"
-                shown = self._settings.mask(json.dumps(arguments, ensure_ascii=False, indent=2))
-                if (question := await consent(ctx, params, title, shown)) is not None:
+                if (question := await consent(ctx, params, title, arguments, self._settings.mask)) is not None:
                     return question
+            caller = replace(caller_of(ctx), deadline=anyio.current_time() + self._client.timeout)
             if issubclass(contract.tool, ProxiedTool):
-                passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller_of(ctx))
+                passed = await self._remote.call(contract.tool.REMOTE, self._tools[name], arguments, caller)
                 if not isinstance(passed, Answer):
                     return passed
                 answer = passed
             else:
-                answer = await self._answer(name, contract, arguments, caller_of(ctx))
+                answer = await self._answer(name, contract, arguments, caller)
             errors = self._settings.service.errors
             result = result_of(answer, self._settings.mask, self._result_limit, way_on(contract), errors)
             return conforming(result, self._tools[name].get("outputSchema"))

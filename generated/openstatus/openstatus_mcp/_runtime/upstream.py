@@ -13,12 +13,12 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import anyio
 
@@ -171,7 +171,10 @@ class Client:
             raise Unanswered(f"{operation.name} cannot be sent: {why}; that is for the operator of this server to do")
         base = settings.servers[operation.server]
         names = tuple(name for key in alternative for name in settings.way(service.security[key]) or ())
-        deadline = anyio.current_time() + self.timeout
+        now = anyio.current_time()
+        deadline = min(now + self.timeout, caller.deadline)
+        if deadline <= now:
+            raise Unanswered(f"{operation.name} was not sent, because the {self.timeout:g} seconds of a call are over")
         renewed, attempts, waited = False, 1, 0.0
         while True:
             secrets = await self._secrets(settings, alternative, deadline)
@@ -198,7 +201,7 @@ class Client:
         outcome: Answer | str = "cancelled"
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
-                outcome = await self._follow(base, wire, grant)
+                outcome = await self._follow(base, wire, grant, operation.reading and wire.method in _SAFE)
             return outcome
         except TimeoutError:
             outcome = "timeout"
@@ -254,19 +257,20 @@ class Client:
                     ) from None
         return secrets
 
-    async def _follow(self, base: BaseUrl, wire: Wire, grant: _Grant) -> Answer:
+    async def _follow(self, base: BaseUrl, wire: Wire, grant: _Grant, safe: bool) -> Answer:
+        """The answer to a request; one that is `safe` follows redirects, and is repeated when a connection is lost."""
         import httpx2
 
         origin = base.origin
         target = base.path + wire.path
-        public = "&".join(wire.query)
+        public = _without(grant, wire.query)
         hops = 0
         while True:
             public_url = f"{origin}{target}" + (f"?{public}" if public else "")
             pairs = "&".join(filter(None, [public, *grant.query]))
-            answer = await self._answer(origin, f"{target}?{pairs}" if pairs else target, public_url, wire, grant)
+            answer = await self._answer(origin, f"{target}?{pairs}" if pairs else target, public_url, wire, grant, safe)
             location = answer.headers.get("location", "")
-            if answer.status not in (301, 302, 303, 307, 308) or wire.method not in _SAFE or not location:
+            if answer.status not in (301, 302, 303, 307, 308) or not safe or not location:
                 return answer
             try:
                 here = httpx2.URL(public_url)
@@ -278,8 +282,8 @@ class Client:
             if hops == _REDIRECTS:
                 raise Unanswered(f"{here.host} redirected {wire.method} more than {_REDIRECTS} times; gave up")
             hops += 1
-            path, _, public = there.raw_path.decode("ascii").partition("?")
-            target = path
+            target, _, query = there.raw_path.decode("ascii").partition("?")
+            public = _without(grant, query.split("&"))
 
     def _authorize(self, wire: Wire, alternative: tuple[str, ...], secrets: Mapping[str, str]) -> _Grant:
         """A request's credentials, all its headers among them.
@@ -326,11 +330,11 @@ class Client:
             self._digests[key] = httpx2.DigestAuth(user, password)
         return self._digests[key]
 
-    async def _answer(self, origin: str, target: str, public_url: str, wire: Wire, grant: _Grant) -> Answer:
+    async def _answer(self, origin: str, target: str, public_url: str, wire: Wire, grant: _Grant, safe: bool) -> Answer:
         """The answer to one request, or to its repetition when HTTP digest is challenged."""
         client = self._client(grant)
         if grant.digest is None:
-            return (await self._once(client, origin, target, public_url, wire, grant.headers))[0]
+            return (await self._once(client, origin, target, public_url, wire, grant.headers, safe))[0]
         import httpx2
 
         # What the flow reads and writes of a request; the client's own has the origin instead of the target.
@@ -340,7 +344,8 @@ class Client:
             next(flow)
             while True:
                 digest = [(name, value.encode()) for name, value in request.headers.items()]
-                answer, received = await self._once(client, origin, target, public_url, wire, [*grant.headers, *digest])
+                headers = [*grant.headers, *digest]
+                answer, received = await self._once(client, origin, target, public_url, wire, headers, safe)
                 challenges = [("WWW-Authenticate", line) for line in received.get_list("www-authenticate")]
                 flow.send(httpx2.Response(answer.status, headers=challenges))
         except StopIteration:
@@ -366,6 +371,7 @@ class Client:
         public_url: str,
         wire: Wire,
         headers: list[tuple[str, bytes]],
+        safe: bool,
     ) -> tuple[Answer, httpx2.Headers]:
         import httpx2
 
@@ -376,7 +382,7 @@ class Client:
             "timeout": httpx2.Timeout(seconds, connect=min(seconds, 15.0)).as_dict(),
         }
         host = origin.partition("://")[2]
-        attempts = 2 if wire.method in _SAFE else 1
+        attempts = 2 if safe else 1
         while True:
             attempts -= 1
             request = httpx2.Request(
@@ -433,6 +439,12 @@ class Client:
     def _broken(self, host: str, error: Exception) -> _Broken:
         why = self._settings.mask(str(error)) or type(error).__name__
         return _Broken(f"the answer of {host} broke off or cannot be read: {why}")
+
+
+def _without(grant: _Grant, query: Iterable[str]) -> str:
+    """A query without what the credentials say of it: an API may have put its own into the link to a next page."""
+    own = {pair.partition("=")[0] for pair in grant.query}
+    return "&".join(pair for pair in query if quote(unquote(pair.partition("=")[0]), safe="") not in own)
 
 
 def _aftermath(operation: Operation) -> str:

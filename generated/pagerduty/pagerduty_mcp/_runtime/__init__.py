@@ -2,8 +2,8 @@
 
 The same files in every server: a tool class (`tool`) becomes an HTTP request (`wire`, and `xmlbody` for XML), which is
 sent with the operator's or a caller's credentials (`service`, `upstream`; `oauth` fetches access tokens) and whose
-answer becomes a tool result (`answers`); or a call is passed on to another MCP server (`proxy`). `server` speaks MCP,
-`http` puts it on a port, `main` is the command line.
+answer becomes a tool result (`answers`, with `values` for its JSON); or a call is passed on to another MCP server
+(`proxy`). `server` speaks MCP, `http` puts it on a port, `main` is the command line.
 """
 
 from .calls import ApiError

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from .tool import InvalidArguments, Marker, Paging, Query, show
 from .upstream import ANSWER_LIMIT, Answer, is_json
+from .values import load
 
 _MOST_PAGES = 100
 """Requests that one list is read with, however few items an API gives at once."""
@@ -25,19 +26,15 @@ def at(value: Any, path: str) -> Any:
     return value
 
 
-def parsed(answer: Answer) -> Any:
-    """The JSON value of an answer; None when it is none."""
+def parsed(answer: Answer, *, exact: bool = False) -> Any:
+    """The JSON value of an answer, None when it is none; with `exact`, numbers as `values` has them."""
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if answer.cut or not (is_json(media_type) or not media_type):
         return None
     try:
-        return json.loads(answer.body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return load(answer.body, exact=exact)
+    except ValueError:
         return None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 class Following(NamedTuple):
@@ -53,11 +50,15 @@ class Following(NamedTuple):
 
 
 class Pages:
-    """A list that is being read, from where a tool's arguments begin up to as many items as they ask for."""
+    """A list that is being read, from where a tool's arguments begin up to as many items as they ask for.
 
-    def __init__(self, paging: Paging, given: Mapping[str, Any]) -> None:
+    With `exact`, the numbers of its items are as `values` has them.
+    """
+
+    def __init__(self, paging: Paging, given: Mapping[str, Any], *, exact: bool = False) -> None:
         count, start = paging.arguments
         self._paging = paging
+        self._exact = exact
         self._wanted = min(int(given.get(count, paging.max_items)), paging.max_items)
         self._begun = _begun(paging, start, given.get(start)) if start else None
         if self._begun == _first(paging):
@@ -92,7 +93,7 @@ class Pages:
     def take(self, answer: Answer) -> bool:
         """Add the items of a page and see what follows it; False when the answer has no items."""
         paging = self._paging
-        value = parsed(answer) if 200 <= answer.status < 300 else None
+        value = parsed(answer, exact=self._exact) if 200 <= answer.status < 300 else None
         items = at(value, paging.items)
         if not isinstance(items, list):
             self.stop(_no_page(answer))
@@ -102,7 +103,7 @@ class Pages:
             return True
         self.items += items
         stated = at(value, paging.total) if paging.total else None
-        self._total = stated if isinstance(stated, int) else self._total
+        self._total = stated if isinstance(stated, int) and not isinstance(stated, bool) else self._total
         self._bytes += len(answer.body)
         place, query = self._following.place, self._following.query
         self._read.append(query or place)
@@ -126,6 +127,15 @@ class Pages:
     def stop(self, why: str) -> None:
         """Read no further: a clause after "because"."""
         self._following = self._following._replace(why=why)
+
+    def keep(self, count: int, why: str) -> None:
+        """Leave the items behind the first `count` for another call: a clause after "because"."""
+        del self.items[count:]
+        place = (self._begun or _first(self._paging) or 0) + count if self._paging.style == "offset" else None
+        limit, start = self._paging.arguments
+        if limit and not (start and place is not None):
+            why += f": ask for fewer with `{limit}`"
+        self._following = Following(True, place, why=why)
 
     def note(self) -> str:
         """The sentence about the items."""

@@ -97,9 +97,11 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
                 case _:
                     body.add(marker, value)
         except UnicodeEncodeError:
-            problems.append(f"{key}: holds half of a surrogate pair, which is not text; replace that character")
+            problems.append(
+                f"{_named(key, marker)}: holds half of a surrogate pair, which is not text; replace that character"
+            )
         except (TypeError, ValueError) as error:
-            problems.append(f"{key}: {error}")
+            problems.append(f"{_named(key, marker)}: {error}")
     if problems := problems or body.problems():
         raise InvalidArguments(problems)
     wire.path = _fill(template, variables)
@@ -110,6 +112,11 @@ def build(operation: Operation, bindings: Iterable[tuple[str, Marker]], argument
         wire.headers = [header for header in wire.headers if header[0].lower() != "content-type"]
         wire.headers.append(("Content-Type", content_type.encode("latin-1")))
     return wire
+
+
+def _named(key: str, marker: Marker) -> str:
+    """What a problem is with: an argument, or what is filled in for none."""
+    return f"{getattr(marker, 'name', 'body')} (no argument)" if key.startswith("\0") else key
 
 
 # --- values as text ---------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ import anyio
 from .pages import Pages, at, parsed
 from .service import Caller, Settings
 from .tool import (
+    RESULT_LIMIT,
     Argument,
     Call,
     Context,
@@ -40,7 +41,8 @@ from .tool import (
     Tool,
     shorten,
 )
-from .upstream import Answer, Client
+from .upstream import Answer, Client, Unanswered
+from .values import dump
 from .wire import build, text_of
 
 _CONTEXTS_KEPT = 256
@@ -61,14 +63,22 @@ class ApiError(Refused):
 class Calls:
     """Calls operations for whoever calls this server.
 
-    `load` gives the class at a place such as `incidents:ListIncidents`.
+    `load` gives the class at a place such as `incidents:ListIncidents`; `result_limit` is what a result may hold.
     """
 
-    def __init__(self, settings: Settings, client: Client, load: Callable[[str], type[Call]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        load: Callable[[str], type[Call]],
+        result_limit: int = RESULT_LIMIT,
+    ) -> None:
         self._settings = settings
         self._client = client
         self._load = load
+        self._result_limit = result_limit
         self._contexts: OrderedDict[tuple[str, bytes], Answer] = OrderedDict()
+        self._asking: dict[tuple[str, bytes], anyio.Event] = {}
         self._secret = secrets.token_bytes(32)
 
     async def answer(self, contract: Contract, arguments: Mapping[str, Any], caller: Caller) -> Answer:
@@ -96,26 +106,41 @@ class Calls:
         return value
 
     async def _context(self, name: str, caller: Caller) -> Answer:
-        """The answer of a context's operation, asked for once for each credential.
+        """The answer of a context's operation, asked for once for each credential, in half of the time that is left.
 
         What may be different the next time is not kept: a credential that is not accepted, a limit, a failure.
         """
+        now = anyio.current_time()
+        caller = replace(caller, deadline=now + (min(caller.deadline, now + self._client.timeout) - now) / 2)
         # Of a caller's key only this is kept, and without the secret nothing can be made of it.
         values = json.dumps(sorted((caller.values or {}).items())).encode()
         known = name, hmac.digest(self._secret, values, "sha256")
+        while known in self._asking:
+            with anyio.CancelScope(deadline=caller.deadline) as clock:
+                await self._asking[known].wait()
+            if clock.cancelled_caught:
+                raise Unanswered("it has not been answered in time")
         if known in self._contexts:
             self._contexts.move_to_end(known)
             return self._contexts[known]
-        contract = Contract(self._load(self._settings.service.contexts[name]), {})
-        operation = _operation(contract)
-        bindings, given = await self._prepared(contract, operation, {}, caller)
-        answer = await self._client.send(operation, build(operation, _sent(bindings), given), caller)
+        asking = self._asking[known] = anyio.Event()
+        try:
+            answer = await self._asked(name, caller)
+        finally:
+            del self._asking[known]
+            asking.set()
         told = parsed(answer) is not None if answer.status < 400 else answer.status not in (401, 408, 429)
         if told and answer.status < 500:
             self._contexts[known] = answer
             if len(self._contexts) > _CONTEXTS_KEPT:
                 self._contexts.popitem(last=False)
         return answer
+
+    async def _asked(self, name: str, caller: Caller) -> Answer:
+        contract = Contract(self._load(self._settings.service.contexts[name]), {})
+        operation = _operation(contract)
+        bindings, given = await self._prepared(contract, operation, {}, caller)
+        return await self._client.send(operation, build(operation, _sent(bindings), given), caller)
 
     # -- what is sent ------------------------------
 
@@ -208,8 +233,8 @@ class Calls:
         No page is asked for that is not needed, and none for longer than a call may take; what fails later than on the
         first page ends the list and says so.
         """
-        pages = Pages(paging, given)
-        since = anyio.current_time()
+        pages = Pages(paging, given, exact=not operation.select)
+        deadline = min(anyio.current_time() + self._client.timeout, caller.deadline)
 
         async def read() -> Answer:
             sent, values = pages.request()
@@ -217,8 +242,10 @@ class Calls:
 
         first = await read()
         if not pages.take(first):
+            if operation.select and 200 <= first.status < 300 and first.body:
+                raise _unfit(operation, first)
             return first
-        with anyio.CancelScope(deadline=since + self._client.timeout) as clock:
+        with anyio.CancelScope(deadline=deadline) as clock:
             while pages.going:
                 try:
                     pages.take(await read())
@@ -227,10 +254,28 @@ class Calls:
         if clock.cancelled_caught:
             pages.stop(f"reading on would take longer than {self._client.timeout:g} seconds")
         items = _selected(operation, first, pages.items) if operation.select else pages.items
+        if isinstance(items, list) and len(items) == len(pages.items):
+            fitting = _fitting(items, self._result_limit - _NOTE)
+            if 0 < fitting < len(items):
+                pages.keep(fitting, f"a result of this server holds at most {self._result_limit:,} characters")
+                items = items[:fitting]
         return _with(first, {paging.names[0]: items, paging.names[1]: pages.note()})
 
 
 _ABSENT: Any = object()
+_NOTE = 500
+"""Characters that the sentence about the items has."""
+
+
+def _fitting(items: list[Any], room: int) -> int:
+    """How many of the items have room in a result."""
+    count = 0
+    for item in items:
+        room -= len(dump(item)) + 1
+        if room < 0:
+            break
+        count += 1
+    return count
 
 
 def _sent(bindings: Iterable[tuple[str, Marker]]) -> list[tuple[str, Marker]]:
@@ -268,44 +313,48 @@ def _moment(distance: str) -> str:
 
 def _with(answer: Answer, value: Any) -> Answer:
     """The answer as if it had held `value`."""
-    body = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    body = dump(value).encode("utf-8", "surrogatepass")
     return replace(answer, headers={**answer.headers, "content-type": "application/json"}, body=body)
 
 
 def _selected(operation: Operation, answer: Answer, value: Any) -> Any:
-    """What an operation passes on of `value`. Raises Refused for a value that its expression does not fit.
-
-    The answer is not shown instead: an expression may be there to leave a secret out.
-    """
+    """What an operation passes on of `value`. Raises Refused for a value that its expression does not fit."""
     jmespath: Any = importlib.import_module("jmespath")  # only servers that select something have it; it has no types
     try:
         return jmespath.search(operation.select, value)
     except (jmespath.exceptions.JMESPathError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
         why = re.sub(r"(?s), invalid type for value: .*", ": a value of another type", str(error)).splitlines()
-        done = "nothing was changed" if operation.reading else "the request was carried out: do not repeat it"
-        raise Refused(
-            f"the API answered {answer.status}, but not as this tool expects, so that its answer cannot be passed on "
-            f"(select {operation.select}{f': {shorten(why[0], 200)}' if why else ''}); {done}"
-        ) from None
+        raise _unfit(operation, answer, f": {shorten(why[0], 200)}" if why else "") from None
+
+
+def _unfit(operation: Operation, answer: Answer, why: str = "") -> Refused:
+    """What is said instead of an answer that an expression does not fit: it may be there to leave a secret out."""
+    done = "nothing was changed" if operation.reading else "the request was carried out: do not repeat it"
+    return Refused(
+        f"the API answered {answer.status}, but not as this tool expects, so that its answer cannot be passed on "
+        f"(select {operation.select}{why}); {done}"
+    )
 
 
 def _reduced(operation: Operation, answer: Answer, arguments: Mapping[str, Any]) -> Answer:
     """An answer without its wrapper, or the part of it that was chosen; one without a body as a text."""
     if not 200 <= answer.status < 300:
         return answer
-    if operation.empty and not answer.body and not answer.cut:
+    if not answer.body and not answer.cut:
         return replace(answer, text=_filled(operation.empty, arguments))
     if not operation.unwrap and not operation.select:
         return answer
-    value = parsed(answer)
-    if value is None:
-        return answer
+    value = parsed(answer, exact=not operation.select)
+    fits = value is not None
     if operation.unwrap:
-        if not isinstance(value, dict) or operation.unwrap not in value:
-            return answer
-        if len(value) > 1 and not operation.drops and not operation.select:
-            return answer  # it holds more than its wrapper: nothing is dropped in silence
-        value = value[operation.unwrap]
+        whole = value if isinstance(value, dict) else {}
+        # Where it holds more than its wrapper, nothing is dropped in silence.
+        fits = operation.unwrap in whole and bool(len(whole) == 1 or operation.drops or operation.select)
+        value = whole.get(operation.unwrap)
+    if not fits and operation.select:
+        raise _unfit(operation, answer)
+    if not fits:
+        return answer
     return _with(answer, _selected(operation, answer, value) if operation.select else value)
 
 

@@ -18,7 +18,7 @@ from pydantic_core import to_jsonable_python
 from .calls import ApiError, Calls
 from .pages import parsed
 from .service import Caller
-from .tool import Call, Contract, Tool
+from .tool import Call, Contract, InvalidArguments, Refused, Tool
 from .upstream import Answer
 
 
@@ -54,7 +54,10 @@ class Api:
         """
         contract = self._contract(type(tool))
         given = tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        answer = await self._calls.answer(contract, contract.check(given), self._caller)
+        try:
+            answer = await self._calls.answer(contract, contract.check(given), self._caller)
+        except InvalidArguments as error:  # not the tool's own, and something may have been sent before
+            raise Refused(f"{contract.tool.__name__} was not sent: {'; '.join(error.problems)}") from None
         if not 200 <= answer.status < 300:
             raise ApiError(answer, contract.tool.__name__)
         value = parsed(answer)

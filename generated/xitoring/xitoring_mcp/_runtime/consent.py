@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mcp.types as t
@@ -23,14 +24,21 @@ _NO_FORM: dict[str, Any] = {"type": "object", "properties": {}}
 
 
 async def consent(
-    ctx: ServerRequestContext[Any], params: t.CallToolRequestParams, title: str, shown: str
+    ctx: ServerRequestContext[Any],
+    params: t.CallToolRequestParams,
+    title: str,
+    arguments: Mapping[str, Any],
+    mask: Callable[[str], str],
 ) -> t.InputRequiredResult | None:
     """Ask the user whether a tool may be called; None when they agreed, else the question for the client to answer.
 
-    `title` names the tool, `shown` is what it is called with, for people. Raises Refused when the user does not agree,
-    or when the client cannot ask.
+    `title` names the tool, `arguments` are what it is called with, shown through `mask`. Raises Refused when the user
+    does not agree, or when the client cannot ask.
     """
-    message = f"{title}: may this be done?\n{shorten(shown, 2_000)}"
+    # Every argument is seen: a long one must not push the others out of sight.
+    room = max(100, 2_000 // max(1, len(arguments)))
+    shown = [shorten(mask(f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}"), room) for k, v in arguments.items()]
+    message = "\n".join([f"{title}: may this be done?", *shown])
     if ctx.protocol_version >= _ANSWERED_AGAIN:
         # The answer is for these arguments and no others.
         said = json.dumps([params.name, params.arguments], sort_keys=True, ensure_ascii=False)

@@ -9,6 +9,7 @@ import base64
 import ipaddress
 import json
 import logging
+import math
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -328,13 +329,14 @@ class Caller:
     """Who calls a tool: the values of the variables of its credential, None for the environment's, and its request.
 
     `advice` is how callers send their key: a clause for one who did not. `tool` is the name of a tool that calls
-    operations of other names.
+    operations of other names. `deadline` is when the call must have ended, on the clock of the event loop.
     """
 
     values: Mapping[str, str] | None = field(default=None, repr=False)
     request: str = ""
     advice: str = ""
     tool: str = ""
+    deadline: float = math.inf
 
 
 ANYONE = Caller()

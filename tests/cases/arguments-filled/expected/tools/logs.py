@@ -32,7 +32,7 @@ class ListLogs(Tool):
         ),
         join=(
             ("fields", ","),
-            ("ids", "|"),
+            ("ids", " "),
         ),
         fixed=(
             (Query("until"), Now("")),

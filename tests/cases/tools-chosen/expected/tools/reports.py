@@ -15,7 +15,7 @@ from .._runtime import (
 class DraftReport(Tool):
     """Reports: Publish a report.
 
-    It is public at once. Ids come from list_reports.
+    It is public at once, unlike {tool:nothing} of ours; {text} is a word. Ids come from list_reports.
 
     Show the draft first; call this only when it is confirmed.
     """
@@ -50,7 +50,7 @@ class ListReports(Tool):
 class PublishReport(Tool):
     """Reports: Say how things are. Publish a report.
 
-    It is public at once. Ids come from list_reports.
+    It is public at once, unlike {tool:nothing} of ours; {text} is a word. Ids come from list_reports.
 
     Show the draft first; call this only when it is confirmed.
     """
