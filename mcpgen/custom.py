@@ -24,7 +24,7 @@ from .names import TOOL_NAME, TOOL_NAME_HINT, mentioned_tools, named_tools, snak
 from .plan import Annotations, CustomTool, Plan, json_bytes
 from .planner import DESCRIPTION_LIMIT, docstring
 from .problems import Problem, Rejected
-from .render import package_files
+from .render import importable
 from .schemas import Publisher, Schemas, clean
 from .spec import load
 
@@ -175,12 +175,9 @@ def _calls(tree: ast.Module, tools: dict[str, Any]) -> Iterator[tuple[str, list[
 
 
 def _read(plan: Plan, path: str, text: str) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="mcpgen-") as folder:
-        for name, content in package_files(replace(plan, custom_source=text)).items():
-            file = Path(folder, name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content, encoding="utf-8")
-        command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {folder!r})\n{_READER}", plan.package]
+    with importable(replace(plan, custom_source=text)) as folder:
+        program = f"import sys; sys.path.insert(0, {str(folder)!r})\n{_READER}"
+        command = [sys.executable, "-P", "-c", program, plan.package]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False, cwd=folder, timeout=_IMPORT_SECONDS
@@ -199,11 +196,11 @@ def _read(plan: Plan, path: str, text: str) -> list[dict[str, Any]]:
 _IMPORT_SECONDS = 120
 
 
-def _not_imported(plan: Plan, path: str, said: str, folder: str) -> Problem:
+def _not_imported(plan: Plan, path: str, said: str, folder: Path) -> Problem:
     """Return why the file cannot be imported, from a traceback."""
     lines = re.findall(r"tools[/\\]custom\.py\", line (\d+)", said)
     last = said.strip().rpartition("\n")[2] or "it ended the interpreter"
-    last = re.sub(rf" \([^()]*{re.escape(Path(folder).name)}[^()]*\)", "", last).replace(f"{plan.package}.tools", "")
+    last = re.sub(rf" \([^()]*{re.escape(folder.name)}[^()]*\)", "", last).replace(f"{plan.package}.tools", "")
     hint = "operations are classes of the modules beside the file; [custom] operations names those that are no tools"
     if missing := re.search(r"cannot import name '(\w+)' from '\.(\w+)'", last):
         classes = [t.class_name for a in plan.areas if a.name == missing[2] for t in a.tools]

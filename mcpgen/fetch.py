@@ -10,13 +10,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from .plan import Plan
 from .problems import Problem, Rejected
-from .render import package_files
+from .render import importable
 
 __all__ = ["listed"]
 
@@ -25,12 +23,8 @@ _SECONDS = 120
 
 def listed(plan: Plan) -> list[dict[str, Any]]:
     """Return what the endpoint of `plan` lists now. Errors: `Rejected` with what the server says of it."""
-    with tempfile.TemporaryDirectory(prefix="mcpgen-") as folder:
-        for name, text in package_files(plan).items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+    with importable(plan) as folder:
+        environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-P", "-m", plan.package, "--remote-tools"]
         try:
             done = subprocess.run(

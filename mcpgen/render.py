@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from .plan import SEARCHING, Plan, json_bytes
 from .planner import Inferred
 from .schemas import checkable_pattern, pattern_matches
 
-__all__ = ["package_files", "render", "starter", "templates"]
+__all__ = ["importable", "render", "starter", "templates"]
 
 
 def templates() -> Path:
@@ -48,9 +49,19 @@ def render(plan: Plan) -> dict[str, str]:
         return dict(sorted((files | python.result()).items()))
 
 
-def package_files(plan: Plan) -> dict[str, str]:
-    """Return the Python of the package of `plan`, as it can be imported but not laid out."""
-    return dict(_placed(plan, _environment(*_folders(plan)), python=True)) | _verbatim(plan)
+@contextmanager
+def importable(plan: Plan) -> Iterator[Path]:
+    """Yield a folder from which the package of `plan` can be imported; its Python is not laid out."""
+    with tempfile.TemporaryDirectory(prefix="mcpgen-") as folder:
+        _write(folder, dict(_placed(plan, _environment(*_folders(plan)), python=True)) | _verbatim(plan))
+        yield Path(folder)
+
+
+def _write(folder: str, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def _folders(plan: Plan) -> tuple[str, ...]:
@@ -173,10 +184,7 @@ def _formatted(files: dict[str, str], package: str) -> dict[str, str]:
     from ruff.__main__ import find_ruff_bin
 
     with tempfile.TemporaryDirectory(prefix="mcpgen-") as folder:
-        for name, text in files.items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        _write(folder, files)
         config = Path(folder, "ruff.toml")
         settings = f"line-length = 120\ntarget-version = 'py311'\nlint.isort.known-first-party = ['{package}']\n"
         config.write_text(settings, encoding="utf-8")

@@ -92,7 +92,7 @@ def _read(spec: Spec, pointer: str) -> Reply:
 
 
 def _properties(spec: Spec, pointer: str) -> Iterator[tuple[str, tuple[Mapping[str, Any], str]]]:
-    """Yield the properties of an object's schema, `allOf` opened, its own before those of its parts; of a union none."""
+    """Yield the properties of an object's schema, its own before those of its `allOf`; of a union none."""
     todo, seen, told = [pointer], set(), set()
     for place in todo:
         node, at = spec.deref(spec.resolve(place), place)

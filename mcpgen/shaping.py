@@ -623,8 +623,8 @@ class _One:
         if index is not None and index in self._gone:
             self._limited = index
             return ""
-        others = {k for i, k in enumerate(self._keys) if i not in self._gone and i != index}
-        key = "limit" if "limit" not in others else "max_items"
+        others = {k.lower() for i, k in enumerate(self._keys) if i not in self._gone and i != index}
+        key = next((k for k in ("limit", "max_items") if k not in others), "paging_limit")
         if index is not None and index in self._renamed:
             key = self._keys[index]
         words_ = f"How many items at most, from all pages together; up to {most:,}."

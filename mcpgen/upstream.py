@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from openapi_pydantic.v3.v3_1 import OAuthFlow, SecurityScheme, Server
 from pydantic import ValidationError
@@ -81,7 +80,7 @@ class Access:
         elif url in self._urls:
             return self._urls[url]
         else:
-            key = snake(urlsplit(url).netloc + urlsplit(url).path, "host")
+            key = snake(re.sub(r"^[^/]*//|[?#].*$", "", url), "host")  # host and path, of what may be no URL at all
         self._urls.setdefault(url, key)
         env = self._base_env(key)
         parts = [f"env={env!r}"]

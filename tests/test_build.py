@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import unified_diff
@@ -301,6 +302,39 @@ def test_names_select_vendors(zoo: Path) -> None:
     assert run.invoke(main, ["build", "--check"]).exit_code == 0
     for wrong in (["--out", "x"], ["--spec", "zoo.yaml"], ["ape", "--spec", "zoo.yaml", "--out", "x"]):
         assert run.invoke(main, ["build", *wrong]).exit_code == 2
+
+
+def test_init_states_what_a_document_says_as_comments(zoo: Path) -> None:
+    """A line break in the vendor's text ends no comment: what init writes is what mcpgen says, and builds."""
+    lines = "\n[evil]\nx = 1"
+    parameters = [{"name": f"{n}{lines}", "in": "query", "schema": {"type": "integer"}} for n in ("limit", "offset")]
+    items = {"type": "object", "properties": {"data": {"type": "array"}, "more": {"type": "boolean"}}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": f"Evil{lines}", "version": "1"},
+        "servers": [{"url": f"https://evil.test{lines}"}],
+        "tags": [{"name": f"Tag{lines}"}],
+        "security": [{f"key{lines}": []}],
+        "components": {"securitySchemes": {f"key{lines}": {"type": "apiKey", "in": "query", "name": f"key{lines}"}}},
+        "paths": {
+            "/data": {
+                "get": {
+                    "operationId": f"list{lines}",
+                    "tags": [f"Tag{lines}"],
+                    "parameters": parameters,
+                    "responses": {"200": {"content": {"application/json": {"schema": items}}}},
+                },
+                "post": {"operationId": f"search{lines}", "responses": {}},
+            }
+        },
+    }
+    place({"evil.json": json.dumps(document)}, zoo)
+    done = CliRunner().invoke(main, ["init", "evil.json", "--name", "e"])
+    assert done.exit_code == 0, done.output
+    stated = tomllib.loads((zoo / "specs/e/mcpgen.toml").read_text())
+    assert sorted(stated) == ["auth", "paging", "server"]
+    assert sorted(stated["server"]) == ["name", "title", "version"]
+    assert CliRunner().invoke(main, ["build", "e"]).exit_code == 0
 
 
 def test_one_that_is_refused_stops_all(zoo: Path) -> None:

@@ -1911,3 +1911,14 @@ def test_titles(title: str, tmp_path: Path, prober: Prober) -> None:
     made["info"]["title"] = title
     (tmp_path / "openapi.json").write_text(json.dumps(made), encoding="utf-8")
     assert not list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, Counter()))
+
+
+@pytest.mark.parametrize("url", ["https://[[[x", "https://a.test:zq/x?y#z", "//", "https://\u2028/{", "x"])
+def test_a_server_of_an_operation_that_is_none(url: str, tmp_path: Path, prober: Prober) -> None:
+    """What may be no URL at all names a base URL, and is never taken apart as one."""
+    made = one_parameter(type="string")
+    (item,) = made["paths"].values()
+    next(iter(item.values()))["servers"] = [{"url": url}]
+    (tmp_path / "openapi.json").write_text(json.dumps(made), encoding="utf-8")
+    problems = list(build_problems(tmp_path / "openapi.json", tmp_path / "out", prober, Counter()))
+    assert not [p for p in problems if "service: the base URL" not in p]

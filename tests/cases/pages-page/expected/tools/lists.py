@@ -44,6 +44,30 @@ class ListCounted(Tool):
     ] = None
 
 
+class ListLimits(Tool):
+    """The usual names are taken by arguments that mean something else."""
+
+    OPERATION: ClassVar = Operation(
+        "list_limits",
+        "GET",
+        "/limits",
+        id="listLimits",
+        fill=(("paging_limit", 3),),
+        paging=Paging(
+            "page", "", limit=Query("per_page"), place=Query("page"), page_size=2, arguments=("paging_limit", "page")
+        ),
+    )
+
+    limit: Annotated[str | None, Query("limit")] = None
+    max_items: Annotated[str | None, Query("max_items")] = None
+    page: Annotated[int | None, Local()] = None
+    paging_limit: Annotated[
+        int | None,
+        Local(),
+        Field(le=1000, ge=1, description="How many items at most, from all pages together; up to 1,000."),
+    ] = None
+
+
 class ListZero(Tool):
     """The first page is 0, and the answer counts all."""
 
