@@ -1,3 +1,19 @@
-"""mcpgen turns an OpenAPI document and one small `mcpgen.toml` into a complete, typed MCP server."""
+"""mcpgen turns an OpenAPI document and one small `mcpgen.toml` into a complete, typed MCP server.
+
+What happens where, in the order of the work:
+
+    read      config, spec/, corrections        the configuration, the document, what is corrected in it
+    decide    planner, with                     which tools there are, and everything final about them
+                binding, schemas/, xmlnodes       what an operation takes and how it is sent
+                shaping, replies                  what a model sees instead, and what it is answered
+                annotations, upstream, names      effects, hosts and credentials, names
+                docs, endpoint, proxy             a tool that searches; documents that describe an MCP server
+              plan                              what was decided: the intermediate representation
+              custom                            tools written by hand, read and added to it
+    write     render, clients, output           the files, the snippets for clients, the folder
+    try       samples, mock, standin, tryout    a stand-in for the API, and a trial of a server against it
+              fetch                             the list of a live MCP server
+    talk      cli, problems
+"""
 
 __version__ = "0.1.0"

@@ -332,7 +332,7 @@ def test_init_states_what_a_document_says_as_comments(zoo: Path) -> None:
     done = CliRunner().invoke(main, ["init", "evil.json", "--name", "e"])
     assert done.exit_code == 0, done.output
     stated = tomllib.loads((zoo / "specs/e/mcpgen.toml").read_text())
-    assert sorted(stated) == ["auth", "paging", "server"]
+    assert sorted(stated) == ["auth", "server"]
     assert sorted(stated["server"]) == ["name", "title", "version"]
     assert CliRunner().invoke(main, ["build", "e"]).exit_code == 0
 
