@@ -33,9 +33,11 @@ def contract_of(name: str) -> Contract:
 
 
 class Recorder(Upstream):
-    """Keeps the requests that would be sent, and answers with the values that other requests need."""
+    """Keeps the requests that would be sent; what `operation` needs of others it answers, and to itself nothing."""
 
     def __init__(self, settings: Settings, operation: Operation) -> None:
+        super().__init__(settings, 60)
+        self.operation = operation
         self.wires: list[Wire] = []
         self.known: dict[str, Any] = {}
         for path in re.findall(r"Context\(path='([^']+)'\)", repr((operation.fill, operation.fixed))):
@@ -47,7 +49,10 @@ class Recorder(Upstream):
 
     async def send(self, operation: Operation, wire: Wire, caller: Caller = ANYONE) -> Answer:
         self.wires.append(wire)
-        return Answer(wire.method, "", 200, "OK", {"content-type": "application/json"}, json.dumps(self.known).encode())
+        status = 404 if operation is self.operation else 200
+        return Answer(
+            wire.method, "", status, "", {"content-type": "application/json"}, json.dumps(self.known).encode()
+        )
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))
