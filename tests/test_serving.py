@@ -647,7 +647,7 @@ def test_no_page_may_call_by_default(tmp_path: Path) -> None:
         ("list_tickets", {}, ["soon"], 1),
         ("list_tickets", {}, [""], 1),
         ("list_tickets", {}, ["date-10"], 1),
-        ("list_tickets", {}, ["date+2"], 2),
+        ("list_tickets", {}, ["date+4"], 2),
         ("list_tickets", {}, ["date+3600"], 1),
         ("create_ticket", {"title": "t"}, ["0"], 1),
     ],
@@ -667,7 +667,7 @@ def test_reads_wait_as_the_api_asks(
         assert result.is_error is (attempts == 1 or len(waits) > 3)
         if attempts == 1 and tool == "list_tickets":
             assert f"(Retry-After: {wait})" in text_of(result) or not wait
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 9
 
     over_stdio(desk, body)
 
