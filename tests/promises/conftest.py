@@ -1,4 +1,7 @@
-"""What the tests of promises share: for each module, whose `VENDOR` it is about, one mock and the servers before it."""
+"""What the tests of promises share: for each module, whose `VENDOR` it is about, one mock and the servers before it.
+
+What a module has as `SWITCHES` its shared servers are started with, beside --enable-write-tools.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def api(mock: Api) -> Api:
 
 @pytest.fixture(scope="module")
 def started(request: pytest.FixtureRequest, mock: Api, loop: Loop) -> Iterator[Starter]:
-    made = Starter(request.module.VENDOR, mock, loop)
+    made = Starter(request.module.VENDOR, mock, loop, *getattr(request.module, "SWITCHES", ()))
     yield made
     made.close()
 

@@ -387,13 +387,14 @@ class OverHttp(Server):
 class Starter:
     """Starts servers of one vendor before one API. Those that are asked for twice are the same one."""
 
-    def __init__(self, vendor: Vendor, api: Any, loop: Loop) -> None:
+    def __init__(self, vendor: Vendor, api: Any, loop: Loop, *switches: str) -> None:
         self.vendor, self.api, self._loop = vendor, api, loop
+        self.switches = ("--enable-write-tools", *switches)
         self._running: dict[Any, Server] = {}
 
     def shared(self, way: str, *arguments: str) -> Server:
-        """A server that runs until the end of the module; by default with the tools that write, and all is logged."""
-        arguments = arguments or ("--enable-write-tools", "--log-level", "debug")
+        """A server that runs until the end of the module; by default with the tools that write."""
+        arguments = arguments or self.switches
         transport, _, era = way.partition(" ")
         if transport == "http" and (other := self._running.get(("http", *arguments))):
             other.mode = era or NOW  # the same process serves both eras

@@ -36,7 +36,7 @@ from mcpgen.planner import plan
 from mcpgen.render import render
 from mcpgen.spec import Spec
 
-from .harness import KEY, PAGERDUTY, WAYS, Api, Loop, Starter, hints, text_of
+from .harness import KEY, PAGERDUTY, Api, Loop, Starter, hints, text_of
 
 VENDOR = PAGERDUTY
 SPECS = VENDOR.specs
@@ -493,7 +493,7 @@ def examples(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
 Records = dict[tuple[str, str], Record]
 
 
-@pytest.fixture(scope="module", params=[*WAYS, THEIRS])
+@pytest.fixture(scope="module", params=["stdio", "http legacy", THEIRS])
 def records(request: pytest.FixtureRequest, loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Records]:
     """What came of every recorded call, by tool and call; and of the first request, for the current user."""
     found: Records = {}

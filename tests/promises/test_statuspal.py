@@ -33,6 +33,7 @@ from .harness import (
 )
 
 VENDOR = STATUSPAL
+SWITCHES = ("--log-level", "debug")
 HINT = "The API key may be invalid or revoked: generate a fresh one in the settings of StatusPal Next."
 SEARCH = "search_api_docs"
 
