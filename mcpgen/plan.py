@@ -7,6 +7,7 @@ is; every other string is text, and a template that places it says how it is esc
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -600,8 +601,10 @@ class Plan:
         """The tools as a reader finds them: by area, those written by hand among them."""
         known = {"custom": ("Custom", ""), SEARCHING: ("API docs", "")}
         known |= {a.name: (a.title, a.description) for a in self.areas}
-        found = {name: [t for t in self.tools if t.area == name] for name in sorted({t.area for t in self.tools})}
-        return tuple(Section(name, *known.get(name, (name, "")), tuple(tools)) for name, tools in found.items())
+        found: defaultdict[str, list[Tool | CustomTool]] = defaultdict(list)
+        for tool in self.tools:
+            found[tool.area].append(tool)
+        return tuple(Section(name, *known.get(name, (name, "")), tuple(found[name])) for name in sorted(found))
 
     @property
     def other_areas(self) -> tuple[tuple[str, str], ...]:
