@@ -15,7 +15,7 @@ from typing import Any
 from .names import words
 from .plan import Annotations
 
-__all__ = ["adopted", "annotate", "looks_like_a_read"]
+__all__ = ["READING_METHODS", "adopted", "annotate", "looks_like_a_read", "says_write"]
 
 _BY_VERB = {
     "GET": (True, False, True),
@@ -29,6 +29,9 @@ _BY_VERB = {
     "DELETE": (False, True, True),
 }
 """Read-only, destructive, idempotent."""
+
+READING_METHODS = frozenset(method for method, (reads, _, _) in _BY_VERB.items() if reads)
+"""Methods that only read (RFC 9110 section 9.2.1), as the runtime has them too."""
 
 _DESTRUCTIVE = frozenset(
     "archive cancel clear deactivate delete destroy detach disable disassociate dismiss drop erase expire flush kill "

@@ -21,7 +21,7 @@ import jmespath
 
 from . import docs, endpoint
 from . import schemas as sch
-from .annotations import annotate, looks_like_a_read, says_write
+from .annotations import READING_METHODS, annotate, looks_like_a_read, says_write
 from .binding import Binder, Body, Draft, plain_path
 from .config import Config, Dynamic, PagingPolicy, Selection, ToolConfig
 from .corrections import Correction
@@ -152,9 +152,6 @@ def inferred(spec: Spec, made: Plan) -> Inferred:
     }
     return Inferred(wrappers, tuple(sorted(told.items())), brackets, twins)
 
-
-_READING = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
-"""Methods that only read (RFC 9110 section 9.2.1), as the runtime has them."""
 
 _FULL = 4
 """How many budgets a schema may take before the objects that are deepest in it lose their optional properties."""
@@ -516,7 +513,7 @@ class _Planner:
             message = f"{label} cannot be read-only: it is a {raw.method}, which changes what it names"
             hint = "take it out of the annotations; a read that needs such a verb is for the vendor to mend"
             self._wrong.append(self._config.problem(f"tools.{label}.annotations", message, hint))
-        elif config.annotations.get("read_only") and raw.method not in _READING and (scope := _all_write(node)):
+        elif config.annotations.get("read_only") and raw.method not in READING_METHODS and (scope := _all_write(node)):
             message = f"{label} cannot be read-only: it asks for the scope {scope}"
             self._wrong.append(self._config.problem(f"tools.{label}.annotations", message))
         stated = config.annotations or _extension(node)
@@ -783,7 +780,7 @@ class _Planner:
         lines = [repr(name), repr(raw.method), repr(path if path.startswith("/") else "/" + path)]
         if sketch.operation_id:
             lines.append(f"id={sketch.operation_id!r}")
-        if sketch.annotations.read_only != (raw.method in _READING):
+        if sketch.annotations.read_only != (raw.method in READING_METHODS):
             lines.append(f"reads={sketch.annotations.read_only}")
         if sketch.headers:
             lines.append(f"headers={sketch.headers!r}")
@@ -921,23 +918,24 @@ class _Planner:
 
     def _models(self, home: str, classes: Mapping[str, sch.ModelClass], homes: Mapping[str, str]) -> Models:
         """Return one module of models, its classes by name."""
-        members = [classes[n] for n in sorted(homes) if homes[n] == home]
-        used = set().union(*(m.uses for m in members))
-        imports = []
-        for module, names in (
-            ("typing", {"Annotated", "Any", "Literal", "Union"}),
-            ("pydantic", {"ConfigDict", "Field", "RootModel"}),
-            (".._runtime", {"Model"}),
-            (".shared", {n for n in homes if homes[n] == "shared"} if home != "shared" else set()),
-        ):
-            if found := sorted(used & names):
-                imports.append(Import(module, tuple(found)))
-        about = (
-            "Objects that the tools of several areas take."
-            if home == "shared"
-            else f"Objects that the {home} tools take."
-        )
-        return Models(home, docstring(about), tuple(imports), tuple(m.source for m in members))
+        shared = {n for n in homes if homes[n] == "shared"} if home != "shared" else set()
+        users = "the tools of several areas" if home == "shared" else f"the {home} tools"
+        return models_module(home, users, [classes[n] for n in sorted(homes) if homes[n] == home], shared)
+
+
+def models_module(home: str, users: str, members: list[sch.ModelClass], shared: set[str]) -> Models:
+    """Return a module of the classes that `users` take; `shared` are those of the shared module."""
+    used = set().union(*(m.uses for m in members))
+    imports = []
+    for module, names in (
+        ("typing", {"Annotated", "Any", "Literal", "Union"}),
+        ("pydantic", {"ConfigDict", "Field", "RootModel"}),
+        (".._runtime", {"Model"}),
+        (".shared", shared),
+    ):
+        if found := sorted(used & names):
+            imports.append(Import(module, tuple(found)))
+    return Models(home, docstring(f"Objects that {users} take."), tuple(imports), tuple(m.source for m in members))
 
 
 def _tags(stated: Any) -> dict[str, str]:

@@ -37,7 +37,7 @@ from .names import (
     tool_name,
 )
 from .plan import Area, Argument, Endpoint, Import, LeftOut, Models, Plan, Tool, json_bytes
-from .planner import DESCRIPTION_LIMIT, PlaceNames, docstring
+from .planner import DESCRIPTION_LIMIT, PlaceNames, docstring, models_module
 from .problems import Problem, Rejected
 from .schemas import Defect, Key, Place, Schemas, Shape, clean
 from .spec import Spec, Unresolved, escape
@@ -668,15 +668,4 @@ def _models(written: Callable[[], dict[str, sch.ModelClass]], names: Mapping[Key
     if not names:
         return ()
     classes = written()
-    members = [classes[n] for n in sorted(names.values())]
-    used = set().union(*(m.uses for m in members))
-    imports = []
-    for module, known in (
-        ("typing", {"Annotated", "Any", "Literal", "Union"}),
-        ("pydantic", {"ConfigDict", "Field", "RootModel"}),
-        (".._runtime", {"Model"}),
-    ):
-        if found := sorted(used & known):
-            imports.append(Import(module, tuple(found)))
-    about = docstring("Objects that the remote's tools take.")
-    return (Models(_AREA, about, tuple(imports), tuple(m.source for m in members)),)
+    return (models_module(_AREA, "the remote's tools", [classes[n] for n in sorted(names.values())], set()),)
