@@ -150,6 +150,8 @@ class Tool:
     output_schema: JsonSchema | None = None
     listed: Mapping[str, Any] | None = None
     """What another MCP server lists, of a tool that is passed on to it."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What no entry of `tools/list` says, for a later version to be compared with: request, credentials, answer."""
 
     @property
     def description_lines(self) -> tuple[str, ...]:
@@ -462,6 +464,8 @@ class Plan:
     """What the document says, for the tool that searches it; empty without one."""
     mentions: tuple[tuple[Problem, str], ...] = ()
     """The tools that descriptions name, each with a problem at the place that names it."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """The JSON Schemas that what tools answer refers to, by name, for a later version to be compared with."""
     corrections: tuple[Correction, ...] = ()
     """What the configuration changed in the document before anything was made of it."""
     endpoint: Endpoint | None = None
@@ -590,6 +594,24 @@ class Plan:
             told = {"tool": ", ".join(names), "text": entry["text"]} if names else {}
             found.append({k: v for k, v in entry.items() if k not in told} | told)
         return tuple(found)
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """What the server promises beyond its entries in `tools/list`, for a later version to be compared with."""
+        server = {
+            "title": self.title,
+            "instructions": self.instructions,
+            "hosts": {u.key: u.url for u in self.upstreams},
+            "credentials": {c.key: c.about for c in self.credentials},
+            "headers": dict(self.told_headers),
+            "needs": [v.name for v in self.variables if v.required],
+            "callers": {h.name: h.value for h in self.key_headers},
+            "origins": sorted(self.http.cors_origins),
+            "endpoint": self.endpoint.path if self.endpoint else "",
+        }
+        tools = {t.name: {"area": t.area, **t.facts} for t in self.operations}
+        tools |= {t.name: {"area": t.area, "request": t.called} for t in self.custom}
+        return {"server": {k: v for k, v in server.items() if v}, "tools": tools, "schemas": self.answers}
 
     @property
     def selects(self) -> bool:

@@ -55,7 +55,7 @@ from .plan import (
     json_bytes,
 )
 from .problems import Problem, Rejected
-from .replies import Answers, may_be_empty, page_style, reply
+from .replies import Answers, Outlines, may_be_empty, page_style, reply
 from .schemas import Defect, Document, Key, Place, Schemas, clean
 from .shaping import Shaped, Shaper
 from .spec import RawOperation, Spec, Unresolved
@@ -67,6 +67,12 @@ Progress = Callable[[str], None]
 
 DESCRIPTION_LIMIT = 2048
 """Claude Code cuts a tool's description there."""
+
+
+_SENDS = ("headers", "body", "body_required", "wrapper", "xml", "fill", "values", "join", "fixed")
+"""The settings of an `Operation(…)` that decide what is sent,"""
+_PASSES_ON = ("paging", "unwrap", "drops", "select", "empty")
+"""and those that decide what is made of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,7 @@ class _Planner:
         self._definitions: dict[tuple[Key, bool], tuple[dict[str, Any], int]] = {}
         self._binder = Binder(spec, self._schemas, self._notes)
         self._answers = Answers(spec, config.schema_budget)
+        self._outlines = Outlines(spec)
         self._shaper = Shaper(spec, config, self._schemas, self._wrong)
         self._tags = _tags(spec.root.get("tags"))
 
@@ -256,6 +263,7 @@ class _Planner:
                 for name, value in sorted(self._config.headers.items())
                 if isinstance(value, str)
             ),
+            answers=dict(sorted(self._outlines.schemas.items())),
             endpoint=listing,
         )
 
@@ -655,10 +663,27 @@ class _Planner:
             internal=sketch.internal,
             filled=(*self._shaped[sketch.key].told, *self._told_of_answer(sketch, output)),
             output_schema=output,
+            facts=self._facts(sketch, operation, arguments),
             markers=tuple(sorted(markers)),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
             models=tuple(sorted((known & self._taken) - _TAKEN)),
         )
+
+    def _facts(self, sketch: _Sketch, operation: tuple[str, ...], arguments: list[Argument]) -> dict[str, Any]:
+        """Return what no entry of `tools/list` says of a tool, for a later version to be compared with."""
+        raw = sketch.raw
+        settings = dict(line.partition("=")[::2] for line in operation[3:])
+        facts = {
+            "operation": sketch.operation_id,
+            "request": f"{raw.method} {raw.path}",
+            "host": sketch.server,
+            "credentials": self._access.scopes(raw.node.get("security", self._spec.root.get("security"))),
+            "arguments": {a.key: a.marker_source for a in arguments},
+            "sends": {k: settings[k] for k in _SENDS if k in settings},
+            "passes on": {k: settings[k] for k in _PASSES_ON if k in settings},
+            "answer": None if sketch.internal else self._outlines.of(reply(self._spec, raw)),
+        }
+        return {k: v for k, v in facts.items() if v not in ("", None, {}, [])}
 
     def _output_schema(self, sketch: _Sketch) -> dict[str, Any] | None:
         """Return the schema of the structured content, if one is wanted and can be told."""

@@ -601,6 +601,7 @@ class _Proxy:
             typing=tuple(sorted(typing)),
             models=tuple(sorted(known & set(models.values()))),
             listed={k: entry[k] for k in _SHOWN if k in entry},
+            facts={"operation": remote.name, "request": f"tools/call {remote.name}"},
         )
 
     def _imports(self, tools: list[Tool]) -> tuple[Import, ...]:

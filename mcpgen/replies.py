@@ -16,7 +16,7 @@ from .plan import json_bytes
 from .schemas import Defect, Publisher, Schemas, TooLarge
 from .spec import RawOperation, Spec, Unresolved, escape
 
-__all__ = ["Answers", "Reply", "completed", "lacking", "may_be_empty", "page_style", "reply"]
+__all__ = ["Answers", "Outlines", "Reply", "completed", "lacking", "may_be_empty", "page_style", "reply"]
 
 _LIMITS = ("limit", "perpage", "pagesize", "maxresults", "maxitems", "count", "size", "top", "take", "first", "max")
 _PLACES = {
@@ -294,3 +294,66 @@ def _loosened(schema: dict[str, Any]) -> dict[str, Any]:
     if isinstance(branches, list) and "type" not in out:
         out["anyOf"] = [_loosened(b) for b in branches]
     return out
+
+
+class Outlines:
+    """Writes what operations answer as JSON Schemas without words, for a later version to be compared with.
+
+    What the document refers to is written once, under `schemas`, and referred to as `#/$defs/NAME`.
+    """
+
+    _SINGLE = ("additionalProperties", "items", "not", "contains")
+    _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+    _NAMED = ("properties", "patternProperties")
+
+    def __init__(self, spec: Spec) -> None:
+        self.schemas: dict[str, Any] = {}
+        self._spec = spec
+        self._names: dict[str, str] = {}
+        self._wanted: list[tuple[Any, str, str]] = []
+
+    def of(self, found: Reply) -> Any:
+        """Return what an operation answers; None where the document does not say."""
+        if not found.pointer:
+            return None
+        outline = self._outline(self._spec.resolve(found.pointer), found.pointer)
+        while self._wanted:
+            node, at, name = self._wanted.pop()
+            self.schemas[name] = self._outline(node, at)
+        return outline
+
+    def _outline(self, node: Any, at: str) -> Any:
+        if not isinstance(node, dict):
+            return node if isinstance(node, bool) else {}
+        if "$ref" in node:
+            try:
+                target, place = self._spec.deref(node, at)
+            except Unresolved:
+                return {}
+            return {"$ref": f"#/$defs/{self._name(target, place)}"}
+        out: dict[str, Any] = {k: node[k] for k in ("type", "format", "const", "enum") if k in node}
+        if node.get("nullable") is True and isinstance(node.get("type"), str):
+            out["type"] = [node["type"], "null"]
+        if isinstance(required := node.get("required"), list) and required:
+            out["required"] = sorted({str(name) for name in required})
+        for key in self._SINGLE:
+            if key in node:
+                out[key] = self._outline(node[key], f"{at}/{key}")
+        for key in self._LISTS:
+            if isinstance(stated := node.get(key), list):
+                out[key] = [self._outline(branch, f"{at}/{key}/{i}") for i, branch in enumerate(stated)]
+        for key in self._NAMED:
+            if isinstance(stated := node.get(key), dict):
+                inner = {
+                    str(name): self._outline(value, f"{at}/{key}/{escape(str(name))}")
+                    for name, value in sorted(stated.items())
+                    if not (isinstance(value, dict) and value.get("writeOnly") is True)
+                }
+                out |= {key: inner} if inner else {}
+        return out
+
+    def _name(self, node: Any, at: str) -> str:
+        if at not in self._names:
+            self._names[at] = re.sub(r"[^A-Za-z0-9_.-]", ".", at.removeprefix("#/components/schemas/").lstrip("#/"))
+            self._wanted.append((node, at, self._names[at]))
+        return self._names[at]

@@ -387,6 +387,15 @@ class Access:
         unique = tuple(dict.fromkeys(alternatives))
         return unique, "" if unique else reason
 
+    def scopes(self, stated: Any) -> list[dict[str, list[str]]]:
+        """Return the ways in that an operation states and that the server can go, each with the scopes it asks for."""
+        found = []
+        for item in stated if isinstance(stated, list) else ():
+            if isinstance(item, Mapping) and all(name in self.credentials for name in item):
+                asked = {n: sorted({str(s) for s in v}) if isinstance(v, list) else [] for n, v in sorted(item.items())}
+                found.append(asked)
+        return sorted(found, key=str)
+
     def key_headers(self, ways: Iterable[tuple[str, ...]]) -> tuple[KeyHeader, ...]:
         """Return what callers send over HTTP that have keys of their own, for the first of the ways in that admits it.
 

@@ -18,6 +18,7 @@ from .fetching import fetch
 from .inputs import count, shown
 from .looking import list_, mock, try_
 from .making import build, init
+from .reviewing import diff
 
 __all__ = ["main"]
 
@@ -26,7 +27,7 @@ class Group(click.Group):
     """Lists commands in the order in which a newcomer meets them, and turns refusals into messages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [n for n in ("try", "init", "list", "build", "fetch", "mock") if n in self.commands]
+        return [n for n in ("try", "init", "list", "build", "diff", "fetch", "mock") if n in self.commands]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -60,8 +61,9 @@ def main() -> None:
       mcpgen build --spec openapi.yaml --out my-mcp the whole document, no configuration
       mcpgen init openapi.yaml                      start a configuration: specs/<name>/mcpgen.toml
       mcpgen build                                  every specs/<name>/ into generated/<name>/
+      mcpgen diff                                   what changed in the tools since the main branch
     """
 
 
-for _command in (build, fetch, init, list_, mock, try_):
+for _command in (build, diff, fetch, init, list_, mock, try_):
     main.add_command(_command)

@@ -34,7 +34,7 @@ from .inputs import (
 if TYPE_CHECKING:
     from ..plan import Plan
 
-__all__ = ["build", "init"]
+__all__ = ["build", "init", "is_current"]
 
 
 @click.command(short_help="Generate servers from their documents.")
@@ -96,6 +96,12 @@ def build(
         sys.exit(1)
 
 
+def is_current(document: Path, folder: Path) -> bool:
+    """Tell whether a server is what a build would make of the document: nothing that it depends on has changed."""
+    stamp = read_stamp(folder)
+    return bool(stamp.sources) and stamp == _stamp(document, map(Path, stamp.sources)) and unchanged(folder)
+
+
 def _stamp(document: Path, sources: Iterable[Path]) -> Stamp:
     """Return what a build depends on: the document and all other files read, our templates and our own code."""
     from ..render import templates
@@ -123,9 +129,7 @@ def _made(
         return False
 
     readable(document)
-    stamp = read_stamp(folder)
-    known = stamp.sources and not force and fetching != "again"
-    if known and stamp == _stamp(document, map(Path, stamp.sources)) and unchanged(folder):
+    if not force and fetching != "again" and is_current(document, folder):
         return up_to_date
     from ..render import render
     from ..spec import uncollected

@@ -1,13 +1,18 @@
-"""Turns two contracts of a server into the list of what changed for a model that calls its tools, each with its class."""
+"""Turns two contracts of a server into the list of what changed for a model that calls its tools."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-__all__ = ["CLASSES", "Change", "Class", "Diff", "Size"]
+from ..plan import json_bytes
+from .facts import Contract
+from .schemas import SchemaChange, compare
+
+__all__ = ["CLASSES", "Change", "Class", "Diff", "Size", "diff"]
 
 Class = Literal["danger", "breaking", "undecided", "output", "additive", "wording", "cost"]
 """What a change means, gravest first.
@@ -31,7 +36,7 @@ class Change:
     """What happened, as a stable word for programs: tool-removed, argument-narrowed, host-changed."""
     tool: str
     place: str
-    """Where in the tool: `arguments.incident.priority.id`, `annotations`, `request`, `answer.items[].id`; may be empty."""
+    """Where in the tool, if anywhere: `arguments.incident.priority.id`, `annotations`, `answer.items[].id`."""
     reason: str
     """What changed and why that is of this class: one sentence without markup; text of the document may be in it."""
     area: str = ""
@@ -44,7 +49,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a tool costs in `tools/list`, in tokens (a quarter of its UTF-8 bytes), before and now; None where it is not."""
+    """What a tool costs in `tools/list` before and now, in tokens (a quarter of its bytes); None where it is not."""
 
     tool: str
     area: str
@@ -62,7 +67,7 @@ class Diff:
     sizes: tuple[Size, ...]
     """Of every tool on either side, by name."""
     schemas: Mapping[str, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]]
-    """Of every tool that a change names, by that name: its entry in `tools/list` before and now; None where it is not."""
+    """Of every tool that a change names: its entry in `tools/list` before and now; None where it is not."""
     against: str = ""
     """What it was compared with, in words: `origin/main (1a2b3c4)`, `old/openapi.json`."""
     limits: tuple[str, ...] = ()
@@ -82,3 +87,402 @@ class Diff:
     def reaches(self, level: Class) -> bool:
         """Tell whether a change is of that class or a graver one."""
         return any(CLASSES.index(c.kind) <= CLASSES.index(level) for c in self.changes)
+
+
+def diff(name: str, title: str, old: Contract, new: Contract, against: str = "") -> Diff:
+    """Return what changed from `old` to `new`; `against` says in words what `old` is."""
+    pairs, gone, come = _paired(old, new)
+    found = list(_of_server(old, new)) if old.complete and new.complete and old.entries else []
+    for before, now in pairs:
+        found += _of_tool(_Side(old, before), _Side(new, now))
+    found += (_removed(_Side(old, n), new) for n in gone)
+    found += (_added(_Side(new, n)) for n in come)
+    sizes = tuple(
+        sorted(
+            [_size(_Side(old, b), _Side(new, n)) for b, n in pairs]
+            + [_size(_Side(old, n), None) for n in gone]
+            + [_size(None, _Side(new, n)) for n in come],
+            key=lambda s: s.tool,
+        )
+    )
+    named = {c.tool for c in found if c.tool}
+    before_of = {n: b for b, n in pairs}
+    schemas = {n: (old.entries.get(before_of.get(n, n)), new.entries.get(n)) for n in sorted(named)}
+    limits: tuple[str, ...] = ()
+    if not (old.complete and new.complete):
+        side = "old" if not old.complete else "new"
+        lacking = "requests, hosts, credentials, answers and renames were not compared"
+        limits = (f"the {side} side has no contract.yaml: {lacking}",)
+    order = {c: i for i, c in enumerate(CLASSES)}
+    found.sort(key=lambda c: (order[c.kind], c.tool, c.place, c.what, c.reason))
+    return Diff(name, title, tuple(found), sizes, schemas, against, limits)
+
+
+# -- tools, and which is which ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A tool on one of the two sides."""
+
+    contract: Contract
+    name: str
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        return self.contract.entries[self.name]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self.contract.facts.get(self.name, {})
+
+    @property
+    def operation(self) -> str:
+        return str(self.facts.get("operation") or self.facts.get("request") or "")
+
+    @property
+    def area(self) -> str:
+        return str(self.facts.get("area", ""))
+
+    @property
+    def effect(self) -> str:
+        hints = self.entry.get("annotations") or {}  # a hint that is missing means the worst (MCP, ToolAnnotations)
+        if hints.get("readOnlyHint", False):
+            return "read"
+        return "destructive" if hints.get("destructiveHint", True) else "write"
+
+    @property
+    def host(self) -> str:
+        return str(self.contract.server.get("hosts", {}).get(self.facts.get("host", ""), ""))
+
+    @property
+    def tokens(self) -> int:
+        return len(json_bytes(self.entry)) // 4
+
+    def change(self, kind: Class, what: str, place: str, reason: str, old: Any = None, new: Any = None) -> Change:
+        return Change(kind, what, self.name, place, reason, self.area, self.operation, old, new)
+
+
+def _paired(old: Contract, new: Contract) -> tuple[list[tuple[str, str]], list[str], list[str]]:
+    """Return the tools that are on both sides, by their names there, those that are gone, and those that have come.
+
+    An operation makes a tool the same: by its operationId, else by method and path. Names decide where a side does not
+    say what operation it is, and between the tools of one operation.
+    """
+    gone, come = dict.fromkeys(sorted(old.entries)), dict.fromkeys(sorted(new.entries))
+    pairs: list[tuple[str, str]] = []
+
+    def pair(key_of: Any, *, named: bool) -> None:
+        waiting: dict[Any, list[str]] = {}
+        for name in come:
+            if (key := key_of(_Side(new, name))) is not None:
+                waiting.setdefault((key, name) if named else key, []).append(name)
+        for name in list(gone):
+            key = key_of(_Side(old, name))
+            names = waiting.get((key, name) if named else key, []) if key is not None else []
+            if names:
+                pairs.append((name, found := names.pop(0)))
+                del gone[name], come[found]
+
+    known = old.complete and new.complete
+    if known:
+        pair(lambda s: s.operation, named=True)
+        pair(lambda s: s.facts.get("operation"), named=False)
+        pair(lambda s: _unnamed(str(s.facts.get("request", ""))) if "arguments" in s.facts else None, named=False)
+    pair(lambda s: "", named=True)
+    return sorted(pairs, key=lambda p: p[1]), list(gone), list(come)
+
+
+def _unnamed(request: str) -> str:
+    """Return a method and path without the names of the path's parameters."""
+    return re.sub(r"\{[^{}]*\}", "{}", request)
+
+
+def _size(old: _Side | None, new: _Side | None) -> Size:
+    side = new or old
+    assert side is not None
+    return Size(side.name, side.area, old.tokens if old else None, new.tokens if new else None)
+
+
+def _removed(old: _Side, new: Contract) -> Change:
+    request = str(old.facts.get("request", ""))
+    why = next((row["reason"] for row in new.left_out if f"{row['method']} {row['path']}" == request), "")
+    reason = "the tool is gone" + (f": its operation is left out, because {why}" if why else "")
+    return old.change("breaking", "tool-removed", "", reason, old.name, None)
+
+
+def _added(new: _Side) -> Change:
+    kind: Class = "danger" if new.effect == "destructive" else "additive"
+    says = {"read": "only reads", "write": "writes, and adds only", "destructive": "may overwrite or remove"}
+    reason = f"a new tool that {says[new.effect]}, for {new.tokens:,} tokens of tools/list"
+    return new.change(kind, "tool-added", "", reason, None, new.name)
+
+
+# -- one tool ------------------------------
+
+
+def _of_tool(old: _Side, new: _Side) -> Iterator[Change]:
+    if old.name != new.name:
+        reason = f"the tool is called {new.name} now, was {old.name}"
+        yield new.change("breaking", "tool-renamed", "name", reason, old.name, new.name)
+    if old.area != new.area and old.area and new.area:
+        reason = f"the tool is in the area {new.area} now, was in {old.area}"
+        yield new.change("wording", "area-changed", "area", reason, old.area, new.area)
+    for key in ("title", "description"):
+        if old.entry.get(key) != new.entry.get(key):
+            reason = f"the {key} of the tool is told in other words"
+            yield new.change("wording", f"{key}-changed", key, reason, old.entry.get(key), new.entry.get(key))
+    yield from _of_annotations(old, new)
+    if old.contract.complete and new.contract.complete:
+        yield from _of_request(old, new)
+        yield from _of_credentials(old, new)
+    yield from _of_arguments(old, new)
+    yield from _of_answer(old, new)
+    if old.tokens != new.tokens:
+        reason = f"{new.tokens:,} tokens of tools/list now, {old.tokens:,} before ({new.tokens - old.tokens:+,})"
+        yield new.change("cost", "tokens-changed", "", reason, old.tokens, new.tokens)
+
+
+_GATE = {
+    ("read", "write"): "it only read, and writes now",
+    ("read", "destructive"): "it only read, and may overwrite or remove now",
+    ("write", "destructive"): "it only added, and may overwrite or remove now",
+    ("write", "read"): "it wrote, and is said to read only now: nobody is asked before it any more",
+    ("destructive", "read"): "it was destructive, and is said to read only now: nobody is asked before it any more",
+    ("destructive", "write"): "it was destructive, and is said to only add now: fewer clients ask before it",
+}
+
+
+def _of_annotations(old: _Side, new: _Side) -> Iterator[Change]:
+    if old.effect != new.effect:
+        rising = ("read", "write", "destructive").index(new.effect) > ("read", "write", "destructive").index(old.effect)
+        what = "effect-raised" if rising else "gate-loosened"
+        yield new.change("danger", what, "annotations", _GATE[old.effect, new.effect], old.effect, new.effect)
+    before, now = old.entry.get("annotations") or {}, new.entry.get("annotations") or {}
+    for hint, lost, won in (
+        ("idempotentHint", "a second call may do something else now, so it must not be repeated", "it can be repeated"),
+        ("openWorldHint", "it stays in a closed world now", "it reaches an open world now"),
+    ):
+        if before.get(hint) != now.get(hint):
+            breaks = hint == "idempotentHint" and not now.get(hint) and new.effect != "read"
+            kind: Class = "breaking" if breaks else "wording"
+            reason = won if now.get(hint) else lost
+            yield new.change(kind, "hint-changed", f"annotations.{hint}", reason, before.get(hint), now.get(hint))
+
+
+def _of_request(old: _Side, new: _Side) -> Iterator[Change]:
+    before, now = str(old.facts.get("request", "")), str(new.facts.get("request", ""))
+    if _unnamed(before) != _unnamed(now):
+        reason = f"it calls {now} now, was {before}"
+        yield new.change("breaking", "request-changed", "request", reason, before, now)
+    if old.host != new.host and old.facts.get("host", "") != new.facts.get("host", ""):
+        reason = f"its requests, and the credential, go to {new.host or 'another host'} now, was {old.host}"
+        yield new.change("danger", "host-changed", "request", reason, old.host, new.host)
+    for part, kind, words in (("sends", "breaking", "what is sent"), ("passes on", "output", "what is passed on")):
+        settings, wanted = old.facts.get(part, {}), new.facts.get(part, {})
+        for key in sorted({*settings, *wanted}):
+            if settings.get(key) != wanted.get(key):
+                ours = key in ("fill", "fixed", "values", "join")
+                what = "default-changed" if ours else "request-changed" if part == "sends" else "result-changed"
+                reason = f"{words} has changed: {_SETTINGS[key]}"
+                yield new.change(kind, what, part.replace(" ", "-"), reason, settings.get(key), wanted.get(key))  # type: ignore[arg-type]
+
+
+_SETTINGS = {
+    "headers": "the headers that every call has",
+    "body": "the media type of the body",
+    "body_required": "whether there is always a body",
+    "wrapper": "the property that the body is wrapped in",
+    "xml": "the XML of the body",
+    "fill": "the values that are sent when an argument is left out",
+    "fixed": "the values that are always sent",
+    "values": "the values that stand for others",
+    "join": "the lists that are sent as one text",
+    "paging": "how pages follow each other",
+    "unwrap": "the property that the answer is opened at",
+    "drops": "what else the answer has is dropped",
+    "select": "the part of the answer that is passed on",
+    "empty": "what is said of an answer without a body",
+}
+
+
+def _of_credentials(old: _Side, new: _Side) -> Iterator[Change]:
+    """Ways in are compared by their security schemes, the scopes of each as sets (OpenAPI, Security Requirement)."""
+    before = {tuple(sorted(way)): way for way in old.facts.get("credentials", ())}
+    now = {tuple(sorted(way)): way for way in new.facts.get("credentials", ())}
+    if bool(before) != bool(now):
+        kind: Class = "danger" if before else "breaking"
+        what = "credential-dropped" if before else "credential-needed"
+        told = ", or ".join(" with ".join(way) or "none" for way in sorted(before or now))
+        reason = f"it is called without a credential now, before with {told}" if before else f"it needs {told} now"
+        yield new.change(kind, what, "credentials", reason, list(before.values()), list(now.values()))
+        return
+    for way in sorted(now.keys() | before.keys()):
+        told = " with ".join(way) or "no credential"
+        if way not in before:
+            kind = "danger" if not way else "additive"
+            what = "credential-dropped" if not way else "credential-added"
+            yield new.change(kind, what, "credentials", f"it can be called with {told} too", None, now[way])
+        elif way not in now:
+            reason = f"it can no longer be called with {told}"
+            yield new.change("breaking", "credential-removed", "credentials", reason, before[way], None)
+        else:
+            for scheme in way:
+                had, has = set(before[way][scheme]), set(now[way][scheme])
+                if has - had:
+                    reason = f"it asks for more of {scheme}: {', '.join(sorted(has - had))}"
+                    yield new.change("danger", "scope-widened", "credentials", reason, sorted(had), sorted(has))
+                elif had - has:
+                    reason = f"it asks for less of {scheme}: no longer {', '.join(sorted(had - has))}"
+                    yield new.change("additive", "scope-narrowed", "credentials", reason, sorted(had), sorted(has))
+
+
+_INPUT: Mapping[str, Class] = {
+    "narrowed": "breaking",
+    "widened": "additive",
+    "undecided": "undecided",
+    "reworded": "wording",
+}
+
+
+def _of_arguments(old: _Side, new: _Side) -> Iterator[Change]:
+    before, now = old.entry.get("inputSchema", {}), new.entry.get("inputSchema", {})
+    places, wanted = old.facts.get("arguments", {}), new.facts.get("arguments", {})
+    renamed = _renamed(old, new)
+    for was, is_ in sorted(renamed.items()):
+        reason = f"the argument is called {is_} now, was {was}"
+        yield new.change("breaking", "argument-renamed", f"arguments.{is_}", reason, was, is_)
+    if renamed:
+        before = dict(before)
+        before["properties"] = {renamed.get(k, k): v for k, v in before.get("properties", {}).items()}
+        before["required"] = [renamed.get(k, k) for k in before.get("required", ())]
+    found = compare(before, now) if before != now else []
+    for change in found:
+        what = change.what
+        if change.place in (*before.get("properties", ()), *now.get("properties", ())):
+            what = what.replace("property-", "argument-")
+        place = f"arguments.{change.place}" if change.place else "arguments"
+        yield new.change(_INPUT[change.verdict], what, place, change.reason, change.old, change.new)
+    for key in sorted(wanted):
+        was = next((k for k, v in renamed.items() if v == key), key)
+        if was in places and _placed(places[was]) != _placed(wanted[key]):
+            reason = "its value is sent in another way"
+            yield new.change("breaking", "place-changed", f"arguments.{key}", reason, places[was], wanted[key])
+
+
+def _placed(marker: str) -> str:
+    """Return where a value goes, but for the name of a path's parameter, which is not sent."""
+    return re.sub(r"^Path\((['\"]).*?\1", "Path(", marker)
+
+
+def _renamed(old: _Side, new: _Side) -> dict[str, str]:
+    """Return the arguments that have another name now, by the old one: what they are sent as has stayed."""
+    before, now = _markers(old), _markers(new)
+    gone = {m: k for k, m in before.items() if k not in now}
+    return {gone[m]: k for k, m in now.items() if k not in before and m in gone}
+
+
+def _markers(side: _Side) -> dict[str, str]:
+    """Return where the value of each argument goes; of a path's parameter its position."""
+    names = re.findall(r"\{([^{}]*)\}", str(side.facts.get("request", "")))
+    found = {}
+    for key, marker in side.facts.get("arguments", {}).items():
+        path = re.match(r"Path\((['\"])(.*?)\1", marker)
+        found[key] = f"Path {names.index(path[2])}" if path and path[2] in names else marker
+    return found
+
+
+def _of_answer(old: _Side, new: _Side) -> Iterator[Change]:
+    before, now = old.entry.get("outputSchema"), new.entry.get("outputSchema")
+    if before != now:
+        if before is None or now is None:
+            reason = "its results have a schema now" if before is None else "its results have no schema any more"
+            what = "output-schema-added" if before is None else "output-schema-removed"
+            yield new.change("output", what, "result", reason, before, now)
+        else:
+            yield from (_output(new, "result", c) for c in compare(before, now))
+    if not (old.contract.complete and new.contract.complete):
+        return
+    before, now = old.facts.get("answer"), new.facts.get("answer")
+    if (before is None) != (now is None):
+        reason = "the API says what it answers now" if before is None else "the API no longer says what it answers"
+        yield new.change("output", "answer-told" if before is None else "answer-untold", "answer", reason)
+    elif before is not None and _with_schemas(old.contract, before) != _with_schemas(new.contract, now):
+        one, other = _with_schemas(old.contract, before), _with_schemas(new.contract, now)
+        yield from (_output(new, "answer", c) for c in compare(one, other))
+
+
+def _output(new: _Side, root: str, change: SchemaChange) -> Change:
+    place = f"{root}.{change.place}" if change.place else root
+    kind: Class = "wording" if change.verdict == "reworded" else "output"
+    return new.change(kind, change.what, place, change.reason, change.old, change.new)
+
+
+def _with_schemas(contract: Contract, answer: Any) -> dict[str, Any]:
+    """Return the schema of an answer with those that it refers to, directly or not."""
+    if not isinstance(answer, dict):
+        return {"not": {}} if answer is False else {}
+    reached: dict[str, Any] = {}
+    todo = [answer]
+    for schema in todo:
+        for name in _references(schema):
+            if name not in reached and name in contract.schemas:
+                reached[name] = contract.schemas[name]
+                todo.append(reached[name])
+    return {**answer, "$defs": reached} if reached else answer
+
+
+def _references(schema: Any) -> Iterator[str]:
+    todo = [schema]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if isinstance(ref := value.get("$ref"), str):
+                yield ref.removeprefix("#/$defs/")
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+
+
+# -- the server ------------------------------
+
+
+def _of_server(old: Contract, new: Contract) -> Iterator[Change]:
+    def change(kind: Class, what: str, place: str, reason: str, was: Any = None, is_: Any = None) -> Change:
+        return Change(kind, what, "", place, reason, old=was, new=is_)
+
+    before, now = old.server, new.server
+    for key, told in (("title", "the title"), ("instructions", "what the server tells every model")):
+        if before.get(key) != now.get(key):
+            reason = f"{told} is told in other words"
+            yield change("wording", f"{key}-changed", key, reason, before.get(key), now.get(key))
+    hosts, wanted = before.get("hosts", {}), now.get("hosts", {})
+    for key in sorted(hosts.keys() & wanted.keys()):
+        if hosts[key] != wanted[key]:
+            reason = f"requests, and the credential, go to {wanted[key] or 'no known host'} now, was {hosts[key]}"
+            yield change("danger", "host-changed", "hosts", reason, hosts[key], wanted[key])
+    if before.get("endpoint") != now.get("endpoint"):
+        reason = "calls are passed on to another endpoint"
+        yield change("danger", "host-changed", "endpoint", reason, before.get("endpoint"), now.get("endpoint"))
+    for part, what, words in (
+        ("credentials", "credential-changed", "is placed in another way"),
+        ("headers", "request-changed", "has another value in every request"),
+        ("callers", "credential-changed", "is what callers send in another form"),
+    ):
+        ours, theirs = before.get(part, {}), now.get(part, {})
+        names = ours.keys() & theirs.keys() if part == "credentials" else ours.keys() | theirs.keys()
+        for name in sorted(names):
+            if ours.get(name) != theirs.get(name):
+                yield change("breaking", what, part, f"{name} {words}", ours.get(name), theirs.get(name))
+    for name in sorted(set(now.get("needs", ())) - set(before.get("needs", ()))):
+        yield change(
+            "breaking", "variable-needed", "needs", f"the server does not start without {name} now", None, name
+        )
+    for name in sorted(set(before.get("needs", ())) - set(now.get("needs", ()))):
+        yield change("additive", "variable-optional", "needs", f"the server starts without {name} now", name, None)
+    for origin in sorted(set(now.get("origins", ())) - set(before.get("origins", ()))):
+        reason = f"pages of {origin} may call the server from a browser now"
+        yield change("danger", "gate-loosened", "origins", reason, None, origin)
+    for origin in sorted(set(before.get("origins", ())) - set(now.get("origins", ()))):
+        reason = f"pages of {origin} may no longer call the server from a browser"
+        yield change("breaking", "gate-tightened", "origins", reason, origin, None)

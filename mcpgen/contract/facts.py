@@ -1,0 +1,75 @@
+"""Turns what a build wrote of a server, or its plan, into a `Contract`: all that two versions are compared by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..plan import Plan
+from ..problems import Problem, Rejected
+
+__all__ = ["FACTS", "LEFT_OUT", "TOOLS", "Contract", "of_files", "of_plan"]
+
+TOOLS = "tools.json"
+FACTS = "contract.yaml"
+LEFT_OUT = "left-out.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a server promises to those who call its tools."""
+
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The entries of `tools/list`, by name."""
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of each tool what no entry says: request, credentials, what is sent, what is answered."""
+    server: Mapping[str, Any] = field(default_factory=dict)
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    """The JSON Schemas that answers refer to, by name."""
+    left_out: tuple[Mapping[str, str], ...] = ()
+    """The operations that are no tools because of the document."""
+    complete: bool = True
+    """False of a list of tools alone, which tells nothing of requests, credentials and answers."""
+
+
+def of_plan(plan: Plan) -> Contract:
+    """Return the contract of a server that is planned."""
+    facts = plan.contract
+    left_out = tuple({"method": o.method, "path": o.path, "reason": o.reason} for o in plan.defects)
+    return Contract(
+        {t.name: t.entry() for t in plan.tools}, facts["tools"], facts["server"], facts["schemas"], left_out
+    )
+
+
+def of_files(texts: Mapping[str, str], where: str) -> Contract:
+    """Return the contract in what a build wrote: `tools.json`, and if they are there `contract.yaml`, `left-out.json`.
+
+    `where` is what a message calls the place. Errors: `Rejected` for what is no such file.
+    """
+    entries = _shaped(lambda: {str(t["name"]): t for t in json.loads(texts[TOOLS])["tools"]}, where, TOOLS)
+    left_out = _shaped(lambda: tuple(dict(row) for row in json.loads(texts.get(LEFT_OUT, "[]"))), where, LEFT_OUT)
+    if FACTS not in texts:
+        return Contract(entries, left_out=left_out, complete=False)
+    facts = _shaped(lambda: _read(texts[FACTS]), where, FACTS)
+    return Contract(entries, facts["tools"], facts["server"], facts["schemas"], left_out)
+
+
+def _read(text: str) -> dict[str, Any]:
+    import yaml
+
+    loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+    facts = {part: loaded.get(part) or {} for part in ("tools", "server", "schemas")}
+    if not all(isinstance(f, dict) for f in [*facts.values(), *facts["tools"].values()]):
+        raise TypeError("no tables")
+    return facts
+
+
+def _shaped(read: Any, where: str, name: str) -> Any:
+    try:
+        return read()
+    except Exception as error:  # whatever a file may hold that we did not write
+        hint = "compare with a folder or a revision that `mcpgen build` wrote"
+        message = f"{name} is none that mcpgen wrote ({type(error).__name__})"
+        raise Rejected([Problem(message, hint=hint, file=where)]) from None

@@ -1,0 +1,184 @@
+"""Turns a tool, an argument, or a property inside one into the place of the document that speaks of it.
+
+The plan says what a model sees; a person who is to cure it must be shown where the vendor wrote it. Nothing here
+judges: what the document does not lead to has the place of what is around it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..plan import Argument, Tool
+from ..spec import RawOperation, Spec, Unresolved, escape
+
+__all__ = ["Places"]
+
+_BRANCHES = ("allOf", "oneOf", "anyOf")
+_ONE = ("items", "additionalProperties", "contains", "propertyNames", "if", "then", "else")
+_MANY = (*_BRANCHES, "prefixItems")
+_NAMED = ("properties", "patternProperties", "dependentSchemas")
+
+ITEM, VALUE = "[]", "{}"
+"""The steps into a list and into the values of a map; every other step is the name of a property."""
+
+
+class Places:
+    """Finds places of one document."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._operations = {o.pointer: o for o in spec.operations()}
+        self._parameters: dict[str, dict[tuple[str, str], str]] = {}
+        self._parts: dict[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {}
+        self._steps: dict[tuple[str, str], str] = {}
+        self._walked: set[str] = set()
+
+    def operation(self, tool: Tool) -> RawOperation | None:
+        """Return the operation of a tool; None for one that another MCP server lists."""
+        return self._operations.get(tool.pointer)
+
+    def argument(self, tool: Tool, argument: Argument) -> str:
+        """Return the pointer of a parameter, or of a property of the body; empty for what is not in the document."""
+        raw = self.operation(tool)
+        if raw is None:
+            return f"{tool.pointer}/inputSchema/properties/{escape(argument.key)}" if tool.listed is not None else ""
+        places = (argument.place,) if argument.place in ("path", "query", "header", "cookie") else ("query",)
+        for place in places if argument.place != "body" else ():
+            if found := self._of(raw).get((place, argument.wire.lower() if place == "header" else argument.wire)):
+                return found
+        return self._body(raw, _way(argument))
+
+    def inside(self, pointer: str, way: Sequence[str]) -> str:
+        """Return the pointer of what `way` leads to from `pointer`; empty when it leads out of the document."""
+        for step in way:
+            pointer = self._step(pointer, step)
+            if not pointer:
+                return ""
+        return pointer
+
+    def node(self, pointer: str) -> Mapping[str, Any]:
+        """Return the object that `pointer` ends at, references followed; empty when there is none."""
+        parts = self._members(pointer)
+        return parts[0][1] if parts else {}
+
+    def schemas(self, pointer: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the parameter or schema at `pointer` and every schema that it leads to, each once in all calls."""
+        todo = [pointer]
+        while todo:
+            at = todo.pop()
+            if at in self._walked:
+                continue
+            self._walked.add(at)
+            try:
+                node = self._spec.resolve(at)
+                target = self._spec.deref(node, at)[1] if isinstance(node, dict) and "$ref" in node else at
+            except Unresolved:
+                continue
+            if not isinstance(node, dict) or node.get("readOnly") is True:
+                continue
+            yield at, node
+            todo += reversed([target] if target != at else [])
+            todo += reversed(list(_below(node, at)))
+
+    # -- steps ------------------------------
+
+    def _of(self, raw: RawOperation) -> dict[tuple[str, str], str]:
+        """Return the parameters of an operation, those of the path among them, with their pointers."""
+        if raw.pointer not in self._parameters:
+            found: dict[tuple[str, str], str] = {}
+            for holder, pointer in ((raw.item, raw.item_pointer), (raw.node, raw.pointer)):
+                stated = holder.get("parameters")
+                for index, item in enumerate(stated if isinstance(stated, list) else ()):
+                    try:
+                        node, at = self._spec.deref(item, f"{pointer}/parameters/{index}")
+                    except Unresolved:
+                        continue
+                    place, name = (node.get("in"), node.get("name")) if isinstance(node, dict) else (None, None)
+                    if isinstance(place, str) and isinstance(name, str):
+                        found[place, name.lower() if place == "header" else name] = at
+            self._parameters[raw.pointer] = found
+        return self._parameters[raw.pointer]
+
+    def _body(self, raw: RawOperation, way: Sequence[str]) -> str:
+        if "requestBody" not in raw.node:
+            return ""
+        try:
+            body, at = self._spec.deref(raw.node["requestBody"], f"{raw.pointer}/requestBody")
+        except Unresolved:
+            return ""
+        content = body.get("content") if isinstance(body, dict) else None
+        for media_type in sorted(content if isinstance(content, dict) else (), key=lambda m: ("json" not in m, m)):
+            pointer = f"{at}/content/{escape(media_type)}/schema"
+            if self._members(pointer) and (found := self.inside(pointer, way)):
+                return found
+        return at
+
+    def _step(self, pointer: str, step: str) -> str:
+        if (pointer, step) not in self._steps:
+            self._steps[pointer, step] = next(self._steps_of(pointer, step), "")
+        return self._steps[pointer, step]
+
+    def _steps_of(self, pointer: str, step: str) -> Iterator[str]:
+        for at, node in self._members(pointer):
+            if step in (ITEM, VALUE):
+                key = "items" if step == ITEM else "additionalProperties"
+                if isinstance(node.get(key), dict):
+                    yield f"{at}/{key}"
+            elif isinstance(named := node.get("properties"), dict) and step in named:
+                yield f"{at}/properties/{escape(step)}"
+
+    def _members(self, pointer: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Return the objects that together say what stands at `pointer`: references followed, branches opened."""
+        if pointer not in self._parts:
+            found: dict[str, Mapping[str, Any]] = {}
+            todo = [pointer]
+            seen = set()
+            while todo:
+                at = todo.pop(0)
+                if at in seen:
+                    continue
+                seen.add(at)
+                try:
+                    node, at = self._spec.deref(self._spec.resolve(at), at)
+                except Unresolved:
+                    continue
+                if not isinstance(node, dict):
+                    continue
+                found[at] = node
+                for key in _BRANCHES:
+                    if isinstance(node.get(key), list):
+                        todo += [f"{at}/{key}/{i}" for i in range(len(node[key]))]
+                if "in" in node and "name" in node:  # a parameter, whose schema is meant
+                    todo += list(_below(node, at))
+            self._parts[pointer] = tuple(found.items())
+        return self._parts[pointer]
+
+
+def _below(node: Mapping[str, Any], at: str) -> Iterator[str]:
+    """Yield the pointers of the schemas right below a schema, or a parameter."""
+    if isinstance(node.get("schema"), dict):
+        yield f"{at}/schema"
+    content = node.get("content")
+    for media_type in content if isinstance(content, dict) else ():
+        yield f"{at}/content/{escape(media_type)}/schema"
+    for key in _ONE:
+        if isinstance(node.get(key), dict):
+            yield f"{at}/{key}"
+    for key in _MANY:
+        if isinstance(node.get(key), list):
+            yield from (f"{at}/{key}/{i}" for i in range(len(node[key])))
+    for key in _NAMED:
+        if isinstance(node.get(key), dict):
+            yield from (f"{at}/{key}/{escape(name)}" for name in node[key])
+
+
+def _way(argument: Argument) -> list[str]:
+    """Return the names on the way from the body to an argument: those that its marker is called with."""
+    if not argument.marker_source:
+        return []
+    call = ast.parse(argument.marker_source, mode="eval").body
+    stated = call.args if isinstance(call, ast.Call) else []
+    named = [a.value for a in stated if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return named[:1] if argument.marker_source.startswith("PartHeader(") else named
