@@ -18,9 +18,12 @@ from typing import Any
 from .problems import Problem, Rejected
 
 __all__ = [
+    "ENVIRONMENT",
+    "GIT_URL",
     "TOKEN_URL",
     "Arguments",
     "AuthConfig",
+    "Budget",
     "Config",
     "ContextConfig",
     "Describe",
@@ -29,12 +32,14 @@ __all__ = [
     "Fix",
     "Host",
     "Http",
+    "Lint",
     "Paging",
     "PagingPolicy",
     "Readme",
     "Results",
     "Search",
     "Selection",
+    "Source",
     "ToolConfig",
     "load",
     "locate",
@@ -45,7 +50,18 @@ TOKEN_URL = re.compile(
     r"(https://[A-Za-z0-9._~-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&()*+,;=%-]*)?"
 )
 """A URL to which a client's secret may be sent (RFC 6749, 3.2): https, or this machine."""
+GIT_URL = re.compile(
+    r"git\+(?P<url>(?P<scheme>https?|ssh|file)://(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>[^\s/?#@]*)/[^\s#]+)"
+    r"#(?P<ref>[^\s:]+):(?P<path>.+)"
+)
+"""A file in a git repository: git+URL#REF:PATH, where REF is a branch, a tag or a whole commit."""
+_WEB_URL = re.compile(
+    r"(?:https://[^\s/?#@]+|http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?)(?:[/?][^\s#]*)?", re.I
+)
+_GIT_EXAMPLE = "git+https://github.com/acme/api.git#main:spec/openapi.yaml"
 _TRANSPORT = ("content-type", "content-length", "host", "accept-encoding", "connection", "transfer-encoding", "te")
+ENVIRONMENT = r"\{([A-Za-z_][A-Za-z0-9_]*)\}"
+"""An environment variable in a text, in braces."""
 _HEADER = 'write letters, digits and dashes: "X-Api-Key"'
 _HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
@@ -217,6 +233,25 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What all tools may cost together before `mcpgen lint` says that it is too much; 0: no budget."""
+
+    tokens: int = 0
+    """Of tools/list, a quarter of its bytes."""
+    tools: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """What `mcpgen lint` is not to say, and how grave the rest is."""
+
+    ignore: tuple[str, ...] = ()
+    """Rules, or rule:tool."""
+    levels: Mapping[str, Any] = field(default_factory=dict)
+    """By rule: error, warning or note."""
+
+
+@dataclass(frozen=True, slots=True)
 class Readme:
     """What the generated README says that no document knows."""
 
@@ -251,6 +286,18 @@ class AuthConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the document is published."""
+
+    url: str = ""
+    """A URL, the path of a file from the folder of the configuration, or a `GIT_URL`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent to the host of `url` alone; `{NAME}` is an environment variable."""
+    allow_private: bool = False
+    """Whether that host may have an address that is not public."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fix:
     """One correction of the document. `was` and `now` are JSON text, empty for: nothing there."""
 
@@ -279,6 +326,7 @@ class Config:
     registry_name: str = ""
     document: str = ""
     strict: bool = False
+    source: Source = Source()
     allow_hosts: tuple[str, ...] = ()
     overlays: tuple[str, ...] = ()
     fixes: tuple[Fix, ...] = ()
@@ -304,6 +352,8 @@ class Config:
     errors: Errors = Errors()
     describe: Describe = Describe()
     search: Search = Search()
+    budget: Budget = Budget()
+    lint: Lint = Lint()
     readme: Readme = Readme()
     writes_destroy: bool = False
     schema_budget: int = 24_000
@@ -334,6 +384,21 @@ def load(path: Path) -> Config:
     if reader.problems:
         raise Rejected(reader.problems)
     return config
+
+
+def _no_git(url: str) -> str:
+    """Return what is wrong with a `GIT_URL`; nothing when git and ssh can take no part of it for an option."""
+    found = GIT_URL.fullmatch(url)
+    if found is None or not url.isprintable():
+        return "is no git+URL#REF:PATH"
+    if not re.fullmatch("" if found["scheme"] == "file" else _HOST.pattern, found["host"], re.I):
+        return f"names {json.dumps(found['host'])}, which is no host"
+    if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_@+-]|[./](?![./]|$))*", found["ref"]):
+        return f"names {json.dumps(found['ref'])}, which is no branch, tag or commit"
+    steps = found["path"].split("/")
+    if {"", ".", ".."} & {*steps} or steps[0][:1] == "-" or "\\" in found["path"]:
+        return f"names {json.dumps(found['path'])}, which is no path in a repository"
+    return ""
 
 
 def locate(text: str, key: str) -> int:
@@ -404,6 +469,8 @@ class _Reader:
             "errors": self._errors,
             "describe": self._describe,
             "search": self._search,
+            "budget": self._budget,
+            "lint": self._lint,
             "readme": self._readme,
         }
         values: dict[str, Any] = {"file": self._blank.file, "text": self._blank.text}
@@ -490,13 +557,56 @@ class _Reader:
         return tuple(m.upper() for m in self._texts(at, value))
 
     def _source(self, at: str, value: Any) -> dict[str, Any]:
-        read = self._fields(at, value, {"allow_hosts": self._texts})
-        hosts = tuple(host.lower() for host in read.get("allow_hosts", ()))
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            "url": self._source_url,
+            "headers": self._source_headers,
+            "allow_private": self._flag,
+            "allow_hosts": self._texts,
+        }
+        read = self._fields(at, value, readers)
+        hosts = tuple(host.lower() for host in read.pop("allow_hosts", ()))
         for host in hosts:
             if not _HOST.fullmatch(host):
                 hint = 'write for example "schemas.example.com" or "127.0.0.1:8080": no https://, no path, no pattern'
                 self._wrong(f"{at}.allow_hosts", f"{json.dumps(host)} is no host", hint)
-        return {"allow_hosts": hosts}
+        if read.get("headers") and not re.match(r"(git\+)?https?:", read.get("url", "https:"), re.I):
+            self._wrong(f"{at}.headers", f"`{at}.headers` goes with https:// only", "take it out")
+        return {"allow_hosts": hosts, "source": Source(**read)}
+
+    def _source_url(self, at: str, value: Any) -> str:
+        url = self._text(at, value)
+        plain = url.removeprefix("git+").partition("#")[0]
+        if re.match(r"(git\+)?https?://[^/?#]*@", url, re.I):
+            hint = 'write headers = { Authorization = "Bearer {VENDOR_TOKEN}" } instead'
+            self._wrong(at, f"`{at}` has a user name or a password", hint)
+        elif plain[:5].lower() == "http:" and not _WEB_URL.fullmatch(plain):
+            self._wrong(at, f"`{at}` is http, and only https is fetched from another machine")
+        elif url.startswith("git+") or re.match(r"(ssh|git)://|[\w.-]+@[\w.-]+:", url):
+            if reason := _no_git(url):
+                hint = f'write "{_GIT_EXAMPLE}", or the same with git+ssh://git@… or git+file:///…'
+                self._wrong(at, f"`{at}` {reason}", hint)
+        elif plain[:6].lower() == "https:":
+            if not _WEB_URL.fullmatch(url) or not url.isprintable():
+                self._wrong(at, f"`{at}` is no https:// URL", "it has no blank and no #")
+        elif not url or not url.isprintable() or re.match(r"(?!file:///)[A-Za-z][A-Za-z0-9+.-]+:", url):
+            hint = f'write "https://…", the path of a file such as "../api/openapi.yaml", or "{_GIT_EXAMPLE}"'
+            self._wrong(at, f"`{at}` is {json.dumps(url)}, which mcpgen cannot fetch", hint)
+        return url
+
+    def _source_headers(self, at: str, value: Any) -> dict[str, str]:
+        found = self._wordings(at, value)
+        for name, content in found.items():
+            where, lower = f"{at}.{name}", name.lower()
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+                self._wrong(where, f"{json.dumps(name)} is no name of a header (RFC 9110 section 5.1)", _HEADER)
+            elif lower in (*_TRANSPORT, "if-none-match", "range"):
+                self._wrong(where, f"the header `{name}` follows from the request", "take it out")
+            elif not re.fullmatch(r"[ -~]+", content):
+                self._wrong(where, f"`{where}` must be printable ASCII", 'write for example "Bearer {VENDOR_TOKEN}"')
+            elif lower in ("authorization", "proxy-authorization", "cookie") and not re.search(ENVIRONMENT, content):
+                hint = f'name the environment variable that holds it: {name} = "Bearer {{VENDOR_TOKEN}}"'
+                self._wrong(where, f"the header `{name}` is a credential, and this file is no place for one", hint)
+        return found
 
     def _overlays(self, at: str, value: Any) -> dict[str, Any]:
         return {"overlays": self._texts(at, value)}
@@ -762,6 +872,17 @@ class _Reader:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", read.get("name", "")):
             self._wrong(f"{at}.name", f"`{at}.name` must be the tool's name", 'write for example "search_api_docs"')
         return Search(**read)
+
+    def _budget(self, at: str, value: Any) -> Budget:
+        return Budget(**self._fields(at, value, dict.fromkeys(("tokens", "tools"), self._count)))
+
+    def _lint(self, at: str, value: Any) -> Lint:
+        read = self._fields(at, value, {"ignore": self._texts, "levels": self._wordings})
+        for rule, level in read.get("levels", {}).items():
+            if level not in ("error", "warning", "note"):
+                hint = "write error, warning or note; what is not to be said at all goes into `ignore`"
+                self._wrong(f"{at}.levels.{rule}", f"`{at}.levels.{rule}` is {level!r}", hint)
+        return Lint(**read)
 
     def _readme(self, at: str, value: Any) -> Readme:
         readers: dict[str, Callable[[str, Any], Any]] = {

@@ -34,14 +34,19 @@ MEANING: Mapping[Class, str] = {
     "cost": "The size of the entry in tools/list.",
 }
 
-AREAS = 8
+AREAS = 5
 """How many areas are in sight in the table of tokens; the others are folded."""
 
 CONTEXT = 3
 """How many lines that did not change stand around those that did."""
 
-VALUES, ENTRIES = 400_000, 900_000
+VALUES, ENTRIES = 300_000, 700_000
 """How many characters of old and of new values, and of entries, a page holds in all: it stays below 3 MB."""
+
+NOTHING = Markup('<span class="nothing">nothing</span>')
+
+LINE = 2_000
+"""How many characters of a name or a reason are shown."""
 
 STEPS = 6_000_000
 """How many steps of comparing a page takes in all, some seconds at worst; the rest is shown as replaced."""
@@ -55,19 +60,19 @@ def page(diffs: Sequence[Diff]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates() / "report"),
         autoescape=True,
-        finalize=lambda v: plain(v) if isinstance(v, str) and not isinstance(v, Markup) else v,
+        finalize=lambda v: plain(v) if isinstance(v, str) and not isinstance(v, Markup) else v,  # nothing is forgotten
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["seen"] = seen
+    environment.filters["seen"] = lambda text: _shortened(text, LINE)
     style, script = (_ours(f"diff.{kind}") for kind in ("css", "js"))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
     template = environment.get_template("diff.html.j2")
-    return template.render(style=style, script=script, policy=policy, page=_Writer(diffs).whole())
+    return template.render(style=style, script=script, policy=policy, nothing=NOTHING, page=_Writer(diffs).whole())
 
 
 def _ours(name: str) -> Markup:
@@ -91,8 +96,8 @@ def seen(text: str) -> Markup:
 
 
 def plain(text: str) -> str:
-    """Return text for where no markup can be, as `seen` does."""
-    return _written_out(text, "\\u{{{:04x}}}")
+    """Return text for where no markup can be, as `seen` does; it is cut where no name is that long."""
+    return _written_out(text if len(text) <= LINE else f"{text[:LINE]}…", "\\u{{{:04x}}}")
 
 
 def _written_out(text: str, form: str) -> str:
@@ -164,3 +169,423 @@ def _gaps(shared: Iterable[tuple[int, int, int]], old: int, new: int) -> Iterato
         if start > i or other > j:
             yield i, start, j, other
         i, j = start + length, other + length
+
+
+def _weeded(
+    shared: Sequence[tuple[int, int, int]], old: Sequence[str], new: Sequence[str], weight: Callable[[str], int]
+) -> list[tuple[int, int, int]]:
+    """Return the stretches without those that weigh no more than what differs on either side: chance, not sense."""
+
+    def between(i: int, until: int, j: int, other: int) -> int:
+        return max(sum(map(weight, old[i:until])), sum(map(weight, new[j:other])))
+
+    kept: list[tuple[int, int, int]] = []
+    i = j = 0
+    for at, (start, other, length) in enumerate(shared):
+        after = shared[at + 1] if at + 1 < len(shared) else (len(old), len(new), 0)
+        left, right = between(i, start, j, other), between(start + length, after[0], other + length, after[1])
+        least = min(left, right)
+        if not least or sum(map(weight, old[start : start + length])) > least:
+            kept.append((start, other, length))
+            i, j = start + length, other + length
+    return kept
+
+
+def _letters(line: str) -> int:
+    """Return what a line of JSON weighs among others: nothing if it only closes or opens, else more than any gap."""
+    return 1 << 40 if any(map(str.isalnum, line)) else 0
+
+
+_TOKEN = re.compile(r"\s+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|\w+|[^\w\s]")
+"""A word, a space, a sign; scripts without spaces by the character."""
+
+_KEY = re.compile(r'\s*"(?:[^"\\]|\\.)*"')
+"""What a line of JSON begins with: the key, or a value of a list."""
+
+
+# -- what stands on the page ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line on each side; or lines that are the same on both, folded under `label`."""
+
+    old: str = ""
+    new: str = ""
+    gone: bool = False
+    come: bool = False
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    id: str
+    change: Change
+    old: Markup
+    new: Markup
+    short: bool
+    """Both sides fit on one line."""
+    others: str
+    """How many other tools changed in the same way, in words."""
+
+    @property
+    def sided(self) -> bool:
+        return bool(self.old or self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tool:
+    """The changes of one tool, or of the server as a whole, and its entries."""
+
+    id: str
+    label: str
+    whole: bool
+    """It is the server, not one of its tools."""
+    title: str
+    gravest: Class
+    notes: tuple[str, ...]
+    """Words about it: new or removed, its area, operation and cost."""
+    changes: tuple[_Shown, ...]
+    rows: tuple[_Row, ...]
+    alone: Markup
+    """The entry of a tool that is on one side only."""
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """What the tools of an area cost, in tokens, and as widths of a bar in percent of the costliest area."""
+
+    name: str
+    old: int
+    new: int
+    was: str
+    now: str
+
+    @property
+    def delta(self) -> str:
+        return _delta(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """One server."""
+
+    id: str
+    name: str
+    summary: str
+    against: str
+    limits: tuple[str, ...]
+    level: int
+    """Of the headings of its sections."""
+    old: int
+    new: int
+    tables: tuple[tuple[str, tuple[_Area, ...]], ...]
+    """Areas, and what the fold that they are in is called; nothing for those in sight."""
+    tools: tuple[_Tool, ...]
+
+    @property
+    def delta(self) -> str:
+        return _delta(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    heading: str
+    summary: str
+    against: str
+    count: str
+    several: bool
+    kinds: tuple[tuple[Class, int, str], ...]
+    areas: tuple[tuple[str, int], ...]
+    reports: tuple[_Report, ...]
+
+    @property
+    def changed(self) -> bool:
+        return any(r.tools for r in self.reports)
+
+
+class _Writer:
+    """Makes of differences what the page shows of them, and keeps within what a page may hold and take."""
+
+    def __init__(self, diffs: Sequence[Diff]) -> None:
+        self._diffs = diffs
+        self._steps = STEPS
+        self._anchors: Counter[str] = Counter()
+        self._alike = Counter(key for d in diffs for key, _ in {(_alike(d, c), c.tool) for c in d.changes})
+        changes = sum(len(d.changes) for d in diffs)
+        tools = sum(len({c.tool for c in d.changes}) for d in diffs)
+        self._room = min(max(VALUES // (changes or 1), 500), 8_000)
+        self._share = min(max(ENTRIES // (tools or 1), 1_500), 60_000)
+
+    def whole(self) -> _Whole:
+        """Return all that the page shows."""
+        found = [c for d in self._diffs for c in d.changes]
+        counts = Counter(c.kind for c in found)
+        areas = Counter(c.area for c in found if c.area)
+        several = len(self._diffs) != 1
+        return _Whole(
+            heading=f"What changed in {_number(len(self._diffs), 'server') if several else _title(self._diffs[0])}",
+            summary=_summary(self._diffs),
+            against="" if several else self._diffs[0].against,
+            count=_number(len(found), "change"),
+            several=several,
+            kinds=tuple((kind, counts[kind], MEANING[kind]) for kind in CLASSES),
+            areas=tuple(sorted(areas.items())) if len(areas) > 1 else (),
+            reports=tuple(self._report(d, several) for d in self._diffs),
+        )
+
+    def _report(self, diff: Diff, several: bool) -> _Report:
+        areas = _areas(diff.sizes)
+        old, new = diff.tokens
+        return _Report(
+            id=self._anchor("server", diff.name),
+            name=_title(diff),
+            summary=_summary([diff]),
+            against=diff.against if several else "",
+            limits=diff.limits,
+            level=3 if several else 2,
+            old=old,
+            new=new,
+            tables=tuple(_tables(areas)),
+            tools=tuple(self._tools(diff)),
+        )
+
+    def _tools(self, diff: Diff) -> Iterator[_Tool]:
+        """Yield what changed by tool: the gravest first, then by name; the server as a whole before its tools."""
+        by_tool: defaultdict[str, list[Change]] = defaultdict(list)
+        for change in diff.changes:
+            by_tool[change.tool].append(change)
+        for changes in by_tool.values():
+            changes.sort(key=lambda c: (CLASSES.index(c.kind), c.place, c.what, c.reason))
+        sizes = {s.tool: s for s in diff.sizes}
+        for name, changes in sorted(by_tool.items(), key=lambda g: (CLASSES.index(g[1][0].kind), g[0])):
+            old, new = diff.schemas.get(name, (None, None))
+            entry = new or old or {}
+            alone = entry if name and not (old and new) else {}
+            yield _Tool(
+                id=self._anchor("tool", diff.name, name),
+                label=name or "The server as a whole",
+                whole=not name,
+                title=str(entry.get("title") or ""),
+                gravest=changes[0].kind,
+                notes=tuple(_notes(changes[0], sizes.get(name), old, new)),
+                changes=tuple(self._shown(diff, c) for c in changes),
+                rows=self._compared(old, new) if old and new and old != new else (),
+                alone=_placed([(False, _json(dict(alone), 2))], "", self._share) if alone else Markup(),
+                same=bool(old) and old == new,
+            )
+
+    def _shown(self, diff: Diff, change: Change) -> _Shown:
+        worded = change.kind == "wording" and all(v is None or isinstance(v, str) for v in (change.old, change.new))
+        sides = [v if v is None or worded else _json(v) for v in (change.old, change.new)]
+        if not worded and max((len(v) for v in sides if v), default=0) > 72:
+            sides = [None if v is None else _json(v, 2) for v in (change.old, change.new)]
+        old, new = sides
+        one: Pieces = [(False, old or "")]
+        other: Pieces = [(False, new or "")]
+        if old is not None and new is not None:
+            one, other = self._marked(old, new)
+        more = self._alike[_alike(diff, change)] - 1
+        return _Shown(
+            id=self._anchor("change", diff.name, change.tool, change.kind, change.what, change.place),
+            change=change,
+            old=_placed(one, "del", self._room),
+            new=_placed(other, "ins", self._room),
+            short=not worded and all(len(v) <= 40 for v in sides if v),
+            others=f"The same in {_number(more, 'other tool')}." if more else "",
+        )
+
+    def _marked(self, old: str, new: str) -> tuple[Pieces, Pieces]:
+        """Return two texts in pieces, word by word."""
+        a, b = _TOKEN.findall(old), _TOKEN.findall(new)
+        shared = _weeded(self._shared(a, b), a, b, lambda word: len(word.strip()))
+        one: list[tuple[bool, str]] = []
+        other: list[tuple[bool, str]] = []
+        i = j = 0
+        for start, also, length in (*shared, (len(a), len(b), 0)):
+            same = "".join(a[start : start + length])
+            one += (True, "".join(a[i:start])), (False, same)
+            other += (True, "".join(b[j:also])), (False, same)
+            i, j = start + length, also + length
+        return [p for p in one if p[1]], [p for p in other if p[1]]
+
+    def _shared(self, old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]]:
+        found, taken = _shared(old, new, min(self._steps, 300_000))
+        self._steps = max(self._steps - taken, 0)
+        return found
+
+    def _compared(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[_Row, ...]:
+        return tuple(_fitting(self._rows(_json(dict(old), 2), _json(dict(new), 2)), self._share))
+
+    def _rows(self, old: str, new: str) -> Iterator[_Row]:
+        """Yield two entries line by line, aligned, with what did not change folded."""
+        a, b = old.split("\n"), new.split("\n")
+        i = j = 0
+        bare = ([line.removesuffix(",") for line in lines] for lines in (a, b))
+        for start, also, length in (*_weeded(self._shared(*bare), a, b, _letters), (len(a), len(b), 0)):
+            yield from self._changed(a[i:start], b[j:also])
+            last = start + length == len(a)
+            yield from self._unchanged(a[start : start + length], 0 if not start else CONTEXT, 0 if last else CONTEXT)
+            i, j = start + length, also + length
+
+    def _changed(self, old: Sequence[str], new: Sequence[str]) -> Iterator[_Row]:
+        """Yield lines that differ: beside each other where they are of the same key."""
+        one, other = ([m[0] if (m := _KEY.match(line)) else line for line in lines] for lines in (old, new))
+        i = j = 0
+        for start, also, length in (*self._shared(one, other), (len(old), len(new), 0)):
+            yield from (_Row(old=self._line([(False, line)], "del"), gone=True) for line in old[i:start])
+            yield from (_Row(new=self._line([(False, line)], "ins"), come=True) for line in new[j:also])
+            for was, is_ in zip(old[start : start + length], new[also : also + length], strict=True):
+                before, now = self._marked(was, is_)
+                yield _Row(self._line(before, "del"), self._line(now, "ins"), gone=True, come=True)
+            i, j = start + length, also + length
+
+    def _unchanged(self, lines: Sequence[str], first: int, last: int) -> Iterator[_Row]:
+        """Yield lines that both sides have: those next to a change as they are, the others under one label."""
+        folded = lines[first : len(lines) - last]
+        if len(folded) < 3:
+            first, last, folded = len(lines), 0, ()
+        yield from self._same(lines[:first])
+        if folded:
+            text = self._line([(False, "\n".join(folded))], "")
+            yield _Row(text, label=f"{_number(len(folded), 'line')} as before")
+        yield from self._same(lines[len(lines) - last :])
+
+    def _same(self, lines: Sequence[str]) -> Iterator[_Row]:
+        for line in lines:
+            text = self._line([(False, line)], "")
+            yield _Row(text, text)
+
+    def _line(self, pieces: Pieces, tag: str) -> Markup:
+        return _placed(pieces, tag, self._share // 4)
+
+    def _anchor(self, *key: str) -> str:
+        """Return the id of an element: readable, and the same wherever and whenever the page is made."""
+        readable = re.sub(r"[^a-z0-9]+", "-", " ".join(key[1:]).lower()).strip("-")[:60]
+        base = f"{readable}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]}".lstrip("-")
+        self._anchors[base] += 1
+        return base if self._anchors[base] == 1 else f"{base}-{self._anchors[base]}"
+
+
+def _fitting(rows: Iterable[_Row], room: int) -> Iterator[_Row]:
+    """Yield the rows that fit into so many characters, then, if it was not all, a row that says so."""
+    for row in rows:
+        room -= len(row.old) + len(row.new)
+        if room < 0:
+            yield _Row(label="The rest is too long to be shown here.")
+            return
+        yield row
+
+
+def _placed(pieces: Pieces, tag: str, room: int) -> Markup:
+    """Return a text as markup, with what is on this side only in `tag`; what exceeds `room` characters is left out."""
+    long = sum(len(text) for _, text in pieces) > room
+    most = room if len(pieces) == 1 else room // 5
+    found: list[Markup] = []
+    for own, text in pieces:
+        if room <= 0:
+            found.append(Markup("<small>… the rest is left out</small>"))
+            break
+        shown = _shortened(text, room if own else most) if long else seen(text)
+        found.append(Markup(f"<{tag}>{{}}</{tag}>").format(shown) if own else shown)  # noqa: S704 - a tag of ours
+        room -= min(len(text), room if own else most)
+    return Markup().join(found)
+
+
+def _shortened(text: str, most: int) -> Markup:
+    """Return the beginning and the end of a text that is longer, and how much is left out between them."""
+    if len(text) <= most:
+        return seen(text)
+    half = most // 2
+    gap = Markup("<small>… {:,} characters left out …</small>").format(len(text) - 2 * half)
+    return seen(text[:half]) + gap + seen(text[len(text) - half :])
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+    except RecursionError:
+        return "nested too deep to be shown"
+
+
+def _alike(diff: Diff, change: Change) -> str:
+    """Return what is equal of changes that are one, as of a component that several tools use."""
+    last = change.place.rpartition(".")[2]
+    return _json([diff.name, change.kind, change.what, last, change.reason, change.old, change.new])
+
+
+def _title(diff: Diff) -> str:
+    return diff.title or diff.name
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _delta(old: int, new: int) -> str:
+    """Return a change of tokens in words, with a true minus sign."""
+    return f"{new - old:+,}".replace("-", "\u2212") if new != old else "no change"
+
+
+def _notes(
+    change: Change, size: Size | None, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
+) -> Iterator[str]:
+    if bool(old) != bool(new):
+        yield "new" if new else "removed"
+    elif old and new and old.get("name") != new.get("name"):
+        yield f"was {old.get('name')}"
+    if change.area:
+        yield change.area
+    if change.operation:
+        yield change.operation
+    if size and size.old is not None and size.new is not None and size.old != size.new:
+        yield f"{size.old:,} → {size.new:,} tokens ({_delta(size.old, size.new)})"
+    elif size:
+        yield _number(size.new or size.old or 0, "token")
+
+
+def _areas(sizes: Sequence[Size]) -> tuple[_Area, ...]:
+    """Return what each area costs: what changed most first, then what costs most."""
+    sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for size in sizes:
+        sums[size.area][0] += size.old or 0
+        sums[size.area][1] += size.new or 0
+    most = max((max(pair) for pair in sums.values()), default=0) or 1
+    areas = (
+        _Area(name or "no area", old, new, f"{100 * old / most:.2f}", f"{100 * new / most:.2f}")
+        for name, (old, new) in sums.items()
+    )
+    return tuple(sorted(areas, key=lambda a: (-abs(a.new - a.old), -a.new, a.name)))
+
+
+def _tables(areas: tuple[_Area, ...]) -> Iterator[tuple[str, tuple[_Area, ...]]]:
+    first = AREAS if len(areas) > AREAS + 1 else len(areas)
+    if areas:
+        yield "", areas[:first]
+    if rest := areas[first:]:
+        changed = sum(a.old != a.new for a in rest)
+        yield f"{_number(len(rest), 'more area')}, {changed or 'none'} changed", rest
+
+
+def _summary(diffs: Sequence[Diff]) -> str:
+    """Return in one or two sentences how bad it is: the grave changes by class, then how many others there are."""
+    tools = sum(len(d.sizes) for d in diffs)
+    found = [(d.name, c) for d in diffs for c in d.changes]
+    if not found:
+        return f"Nothing changed in {_number(tools, 'tool')}." if diffs else "No server was compared."
+    words: dict[Class, str] = {"danger": "dangerous", "breaking": "breaking", "undecided": "undecided"}
+    grave = [(n, c) for n, c in found if c.kind in words]
+    others = _number(sum(c.kind not in (*words, "cost") for _, c in found), "other change")
+    touched = {(n, c.tool) for n, c in grave or found}
+    inside = sum(bool(tool) for _, tool in touched)
+    where = [f"{inside:,} of {_number(tools, 'tool')}"] if inside else []
+    if inside < len(touched):
+        where.append("the server as a whole" if len(diffs) == 1 else "servers as a whole")
+    place = f"in {' and in '.join(where)}"
+    if not grave:
+        return f"Nothing dangerous and nothing breaking: {others} {place}."
+    counts = Counter(c.kind for _, c in grave)
+    named = [f"{counts[kind]:,} {word}" for kind, word in words.items() if counts[kind]]
+    told = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    return f"{told} {'change' if len(grave) == 1 else 'changes'} {place}, and {others}."

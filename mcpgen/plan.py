@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -66,10 +66,9 @@ class Annotations:
 
 
 def _kind(schema: JsonSchema) -> str:
-    """Return the type of a published schema in words: list of string, one of a, b, c."""
+    """Return the type of a published schema in words: list of string, one of these; `_values` has those."""
     if "enum" in schema:
-        values = [json.dumps(v, ensure_ascii=False) if not isinstance(v, str) else v for v in schema["enum"]]
-        return "one of " + ", ".join(values)
+        return "one of " + ("these" if len(schema["enum"]) > 1 else "".join(map(_shown, schema["enum"])))
     for key in ("anyOf", "oneOf"):
         if key in schema:
             return " or ".join(dict.fromkeys(_kind(s) for s in schema[key]))
@@ -80,6 +79,24 @@ def _kind(schema: JsonSchema) -> str:
     limits = ", ".join(f"{k} {schema[k]}" for k in ("minimum", "maximum", "minLength", "maxLength") if k in schema)
     name = str(schema.get("format") or schema.get("type") or "anything")
     return f"{name}, {limits}" if limits else name
+
+
+def _values(schema: JsonSchema) -> Iterator[str]:
+    """Yield the values that `_kind` calls these."""
+    if "enum" in schema:
+        yield from map(_shown, schema["enum"] if len(schema["enum"]) > 1 else ())
+        return
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            for branch in schema[key]:
+                yield from _values(branch)
+            return
+    if schema.get("type") == "array":
+        yield from _values(schema.get("items", {}))
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,11 @@ class Argument:
     def kind(self) -> str:
         """The type in words."""
         return _kind(self.schema)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values that it is one of, where there are several: a line each, so that one more is one more line."""
+        return tuple(dict.fromkeys(_values(self.schema)))
 
     @property
     def demand(self) -> str:
@@ -261,9 +283,7 @@ class Import:
 
     @property
     def source(self) -> str:
-        """The statement: of our own modules one name a line, so that one more is one more line."""
-        if not self.module.startswith("."):
-            return f"from {self.module} import {', '.join(self.names)}"
+        """The statement, one name a line, so that one more is one more line."""
         return f"from {self.module} import (\n" + "".join(f"    {n},\n" for n in self.names) + ")"
 
 

@@ -164,8 +164,8 @@ _FULL = 4
 
 _TAKEN = frozenset(
     "Annotated Any Argument BaseModel ClassVar ConfigDict Context Cookie DocumentRoot False Field Form Header Json "
-    "JsonLines JsonRest Literal Local Model None Now Operation Paging Part PartHeader Path Query Raw RootModel Tool "
-    "True Union Xml XmlNode".split()
+    "JsonLines JsonRest Literal Local Model None Now OneOf Operation Paging Part PartHeader Path Query Raw RootModel "
+    "Tool True Union Xml XmlNode".split()
 )
 """Names that the generated modules import, or that Python keeps."""
 
@@ -664,7 +664,7 @@ class _Planner:
             filled=(*self._shaped[sketch.key].told, *self._told_of_answer(sketch, output)),
             output_schema=output,
             facts=self._facts(sketch, operation, arguments),
-            markers=tuple(sorted(markers)),
+            markers=tuple(sorted(markers | (known & {"OneOf"}))),
             typing=tuple(sorted((known & {"Any", "Literal"}) | ({"Annotated"} if arguments else set()))),
             models=tuple(sorted((known & self._taken) - _TAKEN)),
         )
@@ -955,7 +955,7 @@ def models_module(home: str, users: str, members: list[sch.ModelClass], shared: 
     for module, names in (
         ("typing", {"Annotated", "Any", "Literal", "Union"}),
         ("pydantic", {"ConfigDict", "Field", "RootModel"}),
-        (".._runtime", {"Model"}),
+        (".._runtime", {"Model", "OneOf"}),
         (".shared", shared),
     ):
         if found := sorted(used & names):

@@ -597,7 +597,7 @@ class _Proxy:
             deprecated=False,
             internal=False,
             filled=(),
-            markers=(),
+            markers=tuple(known & {"OneOf"}),
             typing=tuple(sorted(typing)),
             models=tuple(sorted(known & set(models.values()))),
             listed={k: entry[k] for k in _SHOWN if k in entry},
@@ -609,7 +609,7 @@ class _Proxy:
         found = [Import("typing", tuple(sorted({"ClassVar", *(n for t in tools for n in t.typing)})))]
         if any(a.field_source for t in tools for a in t.arguments):
             found.append(Import("pydantic", ("Field",)))
-        found.append(Import(".._runtime", ("ProxiedTool",)))
+        found.append(Import(".._runtime", tuple(sorted({"ProxiedTool", *(m for t in tools for m in t.markers)}))))
         if used := sorted({m for t in tools for m in t.models}):
             found.append(Import(f"..models.{_AREA}", tuple(used)))
         return tuple(found)

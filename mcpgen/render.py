@@ -120,9 +120,13 @@ def _placed(plan: Plan, environment: jinja2.Environment, *, python: bool) -> Ite
 
 
 def _contract(plan: Plan) -> str:
-    """Return `tools.json`: the exact entries of `tools/list`, laid out so that a change is a line."""
+    """Return `tools.json`: the exact entries of `tools/list`, laid out so that a change is a line.
+
+    A tool without arguments has its braces apart: a first one is then added lines, too.
+    """
     entries = [_visible(json_bytes(t.entry(), indent=1).decode("utf-8", "surrogatepass")) for t in plan.tools]
-    return '{"tools": [\n' + ",\n".join(entries) + "\n]}\n"
+    opened = (entry.replace('\n  "properties": {}', '\n  "properties": {\n  }') for entry in entries)
+    return '{"tools": [\n' + ",\n".join(opened) + "\n]}\n"
 
 
 def _promises(plan: Plan) -> str:

@@ -10,6 +10,7 @@ import json
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 from .contract import CLASSES, Change, Class, Diff
@@ -109,9 +110,12 @@ def _named(group: _Group, most: int = 4) -> str:
 
 
 def _placed(group: _Group) -> str:
-    if len(group.places) == 1:
-        return group.places[0].removeprefix("arguments.")
-    return "…" + group.first.place.rpartition(".")[2]
+    """Return the place, of several what they end with."""
+    steps = [p.removeprefix("arguments.").split(".") for p in group.places]
+    if len(steps) == 1:
+        return ".".join(steps[0])
+    common = list(takewhile(lambda ends: len(set(ends)) == 1, zip(*(reversed(s) for s in steps), strict=False)))
+    return "…" + ".".join(ends[0] for ends in reversed(common))
 
 
 def _told(group: _Group, style: Callable[[str, str], str], width: int) -> Iterator[str]:

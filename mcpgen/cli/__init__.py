@@ -16,6 +16,7 @@ from .. import __version__
 from ..problems import Rejected
 from .fetching import fetch
 from .inputs import count, shown
+from .linting import lint
 from .looking import list_, mock, try_
 from .making import build, init
 from .reviewing import diff
@@ -27,7 +28,7 @@ class Group(click.Group):
     """Lists commands in the order in which a newcomer meets them, and turns refusals into messages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [n for n in ("try", "init", "list", "build", "diff", "fetch", "mock") if n in self.commands]
+        return [n for n in ("try", "init", "list", "build", "lint", "diff", "fetch", "mock") if n in self.commands]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -65,5 +66,5 @@ def main() -> None:
     """
 
 
-for _command in (build, diff, fetch, init, list_, mock, try_):
+for _command in (build, diff, fetch, init, lint, list_, mock, try_):
     main.add_command(_command)

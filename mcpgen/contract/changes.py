@@ -92,7 +92,8 @@ class Diff:
 def diff(name: str, title: str, old: Contract, new: Contract, against: str = "") -> Diff:
     """Return what changed from `old` to `new`; `against` says in words what `old` is."""
     pairs, gone, come = _paired(old, new)
-    found = list(_of_server(old, new)) if old.complete and new.complete and old.entries else []
+    both = old.complete and new.complete and old.entries and new.entries
+    found = list(_of_server(old, new)) if both else []
     for before, now in pairs:
         found += _of_tool(_Side(old, before), _Side(new, now))
     found += (_removed(_Side(old, n), new) for n in gone)
@@ -358,21 +359,30 @@ def _of_arguments(old: _Side, new: _Side) -> Iterator[Change]:
         before["required"] = [renamed.get(k, k) for k in before.get("required", ())]
     found = compare(before, now) if before != now else []
     for change in found:
-        what = change.what
+        what, reason = change.what, change.reason
         if change.place in (*before.get("properties", ()), *now.get("properties", ())):
-            what = what.replace("property-", "argument-")
+            what, reason = what.replace("property-", "argument-"), reason.replace("the property", "the argument")
         place = f"arguments.{change.place}" if change.place else "arguments"
-        yield new.change(_INPUT[change.verdict], what, place, change.reason, change.old, change.new)
+        yield new.change(_INPUT[change.verdict], what, place, reason, change.old, change.new)
+    sent, sends = old.facts.get("sends", {}), new.facts.get("sends", {})
+    rebuilt = any(sent.get(k) != sends.get(k) for k in ("body", "wrapper"))  # which is told of the request, once
     for key in sorted(wanted):
         was = next((k for k, v in renamed.items() if v == key), key)
+        if rebuilt and was in places and _in_body(places[was]) and _in_body(wanted[key]):
+            continue
         if was in places and _placed(places[was]) != _placed(wanted[key]):
             reason = "its value is sent in another way"
             yield new.change("breaking", "place-changed", f"arguments.{key}", reason, places[was], wanted[key])
 
 
 def _placed(marker: str) -> str:
-    """Return where a value goes, but for the name of a path's parameter, which is not sent."""
-    return re.sub(r"^Path\((['\"]).*?\1", "Path(", marker)
+    """Return where a value goes, but for the name of a path's parameter, which is not sent, and whether it may be null,
+    which the schema says."""
+    return re.sub(r"^Path\((['\"]).*?\1", "Path(", re.sub(r"(?:, null=True|null=True)\)$", ")", marker))
+
+
+def _in_body(marker: str) -> bool:
+    return not marker.startswith(("Path(", "Query(", "Header(", "Cookie("))
 
 
 def _renamed(old: _Side, new: _Side) -> dict[str, str]:
@@ -388,7 +398,7 @@ def _markers(side: _Side) -> dict[str, str]:
     found = {}
     for key, marker in side.facts.get("arguments", {}).items():
         path = re.match(r"Path\((['\"])(.*?)\1", marker)
-        found[key] = f"Path {names.index(path[2])}" if path and path[2] in names else marker
+        found[key] = f"Path {names.index(path[2])}" if path and path[2] in names else _placed(marker)
     return found
 
 

@@ -1,32 +1,1153 @@
-"""Turns two JSON Schemas, as mcpgen publishes them, into what a value may no longer be and what it may be now."""
+"""Turns two JSON Schemas, as mcpgen publishes them, into what a value may no longer be and what it may be now.
+
+Both are read as cases (`cases`), and those of one type are compared rule by rule: a value has to satisfy all rules, so
+a stricter rule narrows and a laxer one widens. Where a rule cannot be compared (another pattern, another condition, a
+keyword that nobody knows) that is said, as undecided.
+
+The words in `what`, each of a thing that a program may want to tell apart:
+    property-removed, property-added, property-added-required (new and required: one finding, narrowed),
+    required-added, required-dropped, extras-forbidden, extras-allowed (properties that are not described),
+    pattern-property-added, pattern-property-removed, dependency-added, dependency-dropped,
+    type-narrowed, type-widened, type-changed (once for what is lost, once for what is gained), null-dropped,
+    null-added, value-removed, value-added, values-reordered (enum and const),
+    limit-tightened, limit-loosened (bounds, lengths, numbers of items, multipleOf, uniqueItems),
+    pattern-added, pattern-removed, pattern-changed, format-added, format-removed, format-changed (contentEncoding and
+    contentMediaType too), items-added, items-removed (at one position), items-forbidden, items-allowed (all others),
+    contains-added, contains-removed, union-member-added, union-member-removed, union-added, union-removed (beside
+    other rules), overlap-forbidden, overlap-allowed (`oneOf` and `anyOf`), overlap-changed (whether two variants of a
+    `oneOf` fit at once), not-added, not-removed, not-changed, condition-added, condition-removed, condition-changed,
+    description-changed, title-changed, default-changed, examples-changed, deprecated-changed, access-changed
+    (readOnly, writeOnly), annotation-changed, constraint-changed (the rest, always undecided).
+
+Two readings are practical and not those of a validator. A property that comes to an object which is open anyhow was
+allowed unchecked, and one that leaves it still is; it is told as widened and as narrowed all the same, since a caller
+knows the properties that are described. A format counts as a rule, though validators may take it for an annotation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import json
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from .cases import (
+    ANNOTATIONS,
+    TYPES,
+    Bound,
+    Case,
+    Cell,
+    Conj,
+    Fields,
+    Node,
+    Rules,
+    Side,
+    Tuple,
+    admits,
+    canonical,
+    common_step,
+    shown,
+    stepped,
+    whole,
+)
 
 __all__ = ["SchemaChange", "compare"]
 
 Verdict = Literal["narrowed", "widened", "undecided", "reworded"]
-"""narrowed: a value that was valid may be no longer; widened: all that were valid are, and more; undecided: they differ,
-and neither can be shown; reworded: the same values, told in other words or in another order."""
+"""narrowed: a value that was valid may be no longer; widened: all that were valid are, and more; undecided: they
+differ, and neither can be shown; reworded: the same values, told in other words or in another order."""
+
+_STEPS = 100_000
+"""Pairs of places that are compared before what is left is given up."""
+
+_PROOFS = 50_000
+"""Pairs of places and of cases about which something is proven; what is asked then is not decided."""
+
+_FINDINGS = 1_000
+"""How many differences are told of one pair of schemas."""
+
+_PLACES = 8
+"""At how many places the same pair of components is told."""
+
+_DEEPEST = 30
+"""How many places below each other a proof follows."""
+
+_NESTED = 400
+"""How deep the JSON of a schema may be."""
+
+_VARIANTS = 64
+"""How many variants of a union are compared with each other: at most so many on one side with so many on the other."""
+
+_ALIKE = 0.3
+"""The share of common features that makes two objects one that changed, and not two."""
+
+_VALUES = 100
+"""Up to how many integers between two bounds are compared with a list of values."""
+
+_SHOWN = 8
+"""How many values a reason shows."""
+
+_WITHIN = {
+    ("int8", "int16"), ("int8", "int32"), ("int8", "int64"), ("int16", "int32"), ("int16", "int64"),
+    ("int32", "int64"), ("float", "double"), ("email", "idn-email"), ("hostname", "idn-hostname"), ("uri", "iri"),
+    ("uri", "uri-reference"), ("uri", "iri-reference"), ("uri-reference", "iri-reference"), ("iri", "iri-reference"),
+}  # fmt: skip
+"""Formats of which all values are also of the other (validation, 7.3; the OpenAPI format registry)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """One difference. `place` is the path of it as a person writes it: `incident.assignments[].assignee.id`."""
+    """One difference.
+
+    `place` is the path of it as a person writes it: `incident.assignments[].assignee.id`; "" for the whole. `labels.*`
+    is the value of any property that is not named, `labels./^x-/` of one that matches, `pair[0]` the first item,
+    `contact(Phone)` the variant Phone of a union, and braces hold what is neither: `labels{name}` is what a property
+    may be called, `tags{contains}` an item that has to be there, `{then}` what holds on a condition. A name that could
+    be taken for something else is written as JSON: `"a.b"`.
+    """
 
     verdict: Verdict
     what: str
-    """A stable word: property-removed, property-added, required-added, type-narrowed, enum-narrowed, limit-tightened …"""
+    """A stable word; see the list in the module."""
     place: str
     reason: str
-    """What changed, in words, with the values: the value "low" is gone."""
+    """What changed, in words, with the values: `may no longer be "low"`."""
     old: Any = None
+    """The JSON that was there: the values that are gone, a bound, a text, a schema. None for nothing."""
     new: Any = None
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SchemaChange]:
-    """Return how `new` differs from `old`, by place; references are those into `$defs` of each side's own root."""
-    raise NotImplementedError
+    """Return how `new` differs from `old`, by place; references are those into each side's own root.
+
+    What stands in `$defs` is told where it is used, at the first few places if they are many. The work is bounded:
+    where a schema is too large or too deep, an undecided finding says so.
+    """
+    if _deeper(old, _NESTED) or _deeper(new, _NESTED):
+        told = SchemaChange("undecided", "constraint-changed", "", "nested too deeply to be compared")
+        return [] if old is new else [told]
+    if repr(old) == repr(new):
+        return []
+    findings: dict[tuple[str, ...], SchemaChange] = {}
+    try:
+        for found in _Comparison(_Work(Side(old), Side(new))).findings((old,), (new,)):
+            findings.setdefault((found.place, found.what, found.verdict, found.reason), found)
+            if len(findings) >= _FINDINGS:
+                raise _Spent(f"there are more differences than these {_FINDINGS}")
+    except _Spent as spent:
+        told = SchemaChange("undecided", "constraint-changed", "", str(spent))
+        findings["", told.what, told.verdict, told.reason] = told
+    return [findings[key] for key in sorted(findings)]
+
+
+class _Spent(Exception):
+    """The bound of the work is reached; the message says what that means for the reader."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the readings of one comparison share: the sides, what is left of the bounds, and what is known."""
+
+    old: Side
+    new: Side
+    steps: int = _STEPS
+    proofs: int = _PROOFS
+    readings: dict[tuple[str, bool], _Comparison] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    looks: dict[Case, str] = field(default_factory=dict)
+
+
+class _Below(NamedTuple):
+    """Two places below the ones that are compared, to be compared as well."""
+
+    place: str
+    old: Conj
+    new: Conj
+    lossless: bool = False
+    """Nothing is lost by what happens there, since something else takes the same values."""
+    gainless: bool = False
+
+
+_Found = SchemaChange | _Below
+
+_Place = TypeVar("_Place", Conj, Case)
+
+_Answer = Literal["yes", "no", "unknown"]
+
+
+class _Comparison:
+    """Compares places of two schemas, in one of three readings.
+
+    reported: what a reader is told. exact: a proof that all values of the old are values of the new; only the findings
+    narrowed and undecided count. lenient: the same, but properties that come to or leave an open object do not.
+    """
+
+    def __init__(self, work: _Work, reading: str = "reported", flipped: bool = False) -> None:
+        self.old, self.new = (work.new, work.old) if flipped else (work.old, work.new)
+        self._work = work
+        self._reading = reading
+        self._flipped = flipped
+        self._told = reading == "reported"
+        self._answers: dict[Any, _Answer] = {}
+        self._trail: list[Any] = []
+        self._depth = 0
+        self._names: dict[int, tuple[Node, dict[int, str]]] = {}
+
+    # --- what a reader is told
+
+    def findings(self, old: Conj, new: Conj) -> Iterator[SchemaChange]:
+        """Yield the differences of two places and of all below, the nearest first.
+
+        Nearest first, because components refer to each other in circles: so each is met at its shortest place.
+        """
+        Way = tuple[Any, Any]
+        todo: deque[tuple[_Below, Way | None]] = deque([(_Below("", old, new), None)])
+        times: Counter[Any] = Counter()
+        while todo:
+            at, way = todo.popleft()
+            key = self.old.key(at.old), self.new.key(at.new)
+            above = way
+            while above is not None and above[0] != key:
+                above = above[1]
+            times[key] += 1
+            self._work.steps -= 1
+            if self._work.steps < 0:
+                raise _Spent("too large to be compared in full")
+            known = above is not None or times[key] > _PLACES
+            for found in self._beside(at.old, at.new) if known else self._node(at.old, at.new):
+                told = _settled(found, at.lossless, at.gainless, at.place)
+                if isinstance(told, _Below):
+                    todo.append((told, (key, way)))
+                else:
+                    yield replace(told, place=told.place.removeprefix("."))
+
+    def _beside(self, old: Conj, new: Conj) -> Iterator[SchemaChange]:
+        """Compare what is told of a component where it is used."""
+        sides = ([{k: v for k, v in s.items() if k != "$ref"} for s in c if isinstance(s, dict)] for c in (old, new))
+        before, now = (side.words(tuple(own)) for side, own in zip((self.old, self.new), sides, strict=True))
+        yield from _reworded(before, now, "")
+
+    # --- what is proven
+
+    def _reads(self, reading: str, flipped: bool = False) -> _Comparison:
+        """Return the comparison of the same schemas in another reading, or from the new to the old."""
+        key = (reading, self._flipped != flipped)
+        if key not in self._work.readings:
+            self._work.readings[key] = _Comparison(self._work, *key)
+        return self._work.readings[key]
+
+    def _holds(self, old: _Place, new: _Place) -> _Answer:
+        """Tell whether all values of `old` are values of `new`.
+
+        A pair that is met again while it is being proven holds, if all else does: values are finite. When a proof
+        fails, what was proven with its help is forgotten (Gapeyev, Levin, Pierce, "Recursive subtyping revealed").
+        """
+        key: Any = (old, new) if isinstance(old, Case) else (self.old.key(old), self.new.key(new))
+        if key in self._answers:
+            return self._answers[key]
+        if self._depth >= _DEEPEST or self._work.proofs <= 0:
+            return "unknown"
+        self._work.proofs -= 1
+        self._answers[key] = "yes"
+        mark = len(self._trail)
+        self._trail.append(key)
+        self._depth += 1
+        answer: _Answer = "yes"
+        for found in self._case(old, new, "") if isinstance(old, Case) else self._node(old, new):
+            if isinstance(found, _Below):
+                inner = self._holds(found.old, found.new)
+            else:
+                inner = {"narrowed": "no", "undecided": "unknown"}.get(found.verdict, "yes")  # type: ignore[assignment]
+            if inner == "no":
+                answer = "no"
+                break
+            answer = "unknown" if inner == "unknown" else answer
+        self._depth -= 1
+        if answer != "yes":
+            for proven in self._trail[mark:]:
+                self._answers.pop(proven, None)
+            del self._trail[mark:]
+            self._answers[key] = answer
+        return answer
+
+    def _implied(self, old: _Place, new: _Place) -> _Answer:
+        return self._reads("exact")._holds(old, new)
+
+    def _implied_back(self, old: _Place, new: _Place) -> _Answer:
+        """Tell whether all values of `new` are values of `old`."""
+        return self._reads("exact", True)._holds(new, old)
+
+    def _same(self, old: _Place, new: _Place, reading: str = "exact") -> bool:
+        return self._reads(reading)._holds(old, new) == self._reads(reading, True)._holds(new, old) == "yes"
+
+    # --- one place
+
+    def _node(self, o: Conj, n: Conj) -> Iterator[_Found]:
+        old, new = self.old.node(o), self.new.node(n)
+        if self._told:
+            yield from self._worded(o, n, old, new)
+        types = list(self._types(old, new))
+        yield from types
+        for t in TYPES:
+            # of what may be anything on one side and an object on the other, all is said
+            told_already = self._told and types and t == "object" and (old.anything or new.anything)
+            if t in old.cells and t in new.cells and not told_already:
+                yield from self._cells(old.cells[t], new.cells[t], (old, new), "")
+
+    def _below(self, place: str, old: Conj, new: Conj) -> Iterator[_Below]:
+        if len(old) == len(new) == 1:
+            text = self._text(old[0])
+            if text == self._text(new[0]) and "Ref'" not in text and "$ref'" not in text:
+                return
+        if old or new:
+            yield _Below(place, old, new)
+
+    def _text(self, schema: Any) -> str:
+        return self._work.texts.get(id(schema)) or self._work.texts.setdefault(id(schema), repr(schema))
+
+    def _worded(self, o: Conj, n: Conj, old: Node, new: Node) -> Iterator[SchemaChange]:
+        before, now = self.old.words(o), self.new.words(n)
+        if old.is_union != new.is_union:
+            # what was said of the one variant may be said of it still, inside the union
+            inner = self.old if old.is_union else self.new
+            words = [inner.words(c.member or ()) for c in (old if old.is_union else new).members]
+            few, many = (now, before) if old.is_union else (before, now)
+            few = {k: v for k, v in few.items() if k in many or not any(w.get(k) == v for w in words)}
+            before, now = (many, few) if old.is_union else (few, many)
+        yield from _reworded(before, now, "")
+
+    def _types(self, old: Node, new: Node) -> Iterator[SchemaChange]:
+        lost, gained = ([t for t in TYPES if t in a and t not in b] for a, b in _both_ways(old.cells, new.cells))
+        if not lost and not gained:
+            return
+        before, now = _type_names(old), _type_names(new)
+        shared = [t for t in TYPES if t in old.cells and t in new.cells and t != "null"]
+        for types, one, other, narrowed in ((lost, old, new, True), (gained, new, old, False)):
+            verdict: Verdict = "narrowed" if narrowed else "widened"
+            values = [v for t in types if t != "null" and _in_lists(one, t, other) for v in _values(one.cells[t])]
+            if values:
+                reason = f"may no longer be {_several(values)}" if narrowed else f"may be {_several(values)} now"
+                what = "value-removed" if narrowed else "value-added"
+                yield SchemaChange(verdict, what, "", reason, *_sided(values, narrowed))
+            rest = [t for t in types if t == "null" or not _in_lists(one, t, other)]
+            whole = len(one.cells) == len(TYPES)
+            if "null" in rest and not whole and one.cells.keys() != {"null"}:
+                reason = "no longer takes null" if narrowed else "takes null now"
+                yield SchemaChange(verdict, "null-dropped" if narrowed else "null-added", "", reason, before, now)
+                rest.remove("null")
+            if not rest:
+                continue
+            changed = bool(lost and gained and not shared and old.cells and new.cells)
+            what = "type-changed" if changed else "type-narrowed" if narrowed else "type-widened"
+            names = " or ".join(_article(n) for n in _type_names(one, rest))
+            if narrowed:
+                reason = f"no longer takes {names}"
+                if not new.cells:
+                    reason = "no value is valid any more"
+                elif whole or changed:
+                    reason = f"must be {' or '.join(map(_article, now))} now, was {_all_of(old)}"
+            else:
+                reason = f"takes {names} now"
+                if not old.cells:
+                    reason = f"takes {_all_of(new)} now, took no value"
+                elif whole or changed:
+                    reason = f"may be {_all_of(new)} now, was {' or '.join(map(_article, before))}"
+            yield SchemaChange(verdict, what, "", reason, _one(before), _one(now))
+
+    # --- the cases of one type
+
+    def _cells(self, old: Cell, new: Cell, nodes: tuple[Node, Node], at: str) -> Iterator[_Found]:
+        if (len(old.cases) > 1) != (len(new.cases) > 1):
+            old, new = old.spread(), new.spread()
+            nodes = (_node_of(old), _node_of(new))
+        if len(old.cases) == len(new.cases) == 1:
+            one, other = old.cases[0], new.cases[0]
+            if self._told and nodes[0].is_union and nodes[1].is_union:
+                yield from self._member_worded(one, other, at + self._branch(one, other, nodes))
+            yield from self._case(one, other, at)
+        elif not self._told:
+            yield from self._cells_proven(old, new, at)
+        elif max(len(old.cases), len(new.cases)) > _VARIANTS:
+            yield from self._many(old, new, at)
+        else:
+            yield from self._cells_told(old, new, nodes, at)
+
+    def _cells_proven(self, old: Cell, new: Cell, at: str) -> Iterator[SchemaChange]:
+        if new.exclusive and not (old.exclusive and self._paired(old, new)):
+            yield SchemaChange("undecided", "overlap-changed", at, "")
+        if len(old.cases) * len(new.cases) > _VARIANTS**2:
+            yield SchemaChange("undecided", "constraint-changed", at, "")
+            return
+        for case in old.cases:
+            answers = [self._holds(case, other) for other in self._likely(case, new)]
+            if "yes" not in answers:
+                verdict: Verdict = "undecided" if "unknown" in answers else "narrowed"
+                yield SchemaChange(verdict, "union-member-removed", at, "")
+
+    def _likely(self, case: Case, cell: Cell) -> list[Case]:
+        """Return the cases of a cell, the one that looks the same first."""
+        text = self._look(case)
+        return sorted(cell.cases, key=lambda c: self._look(c) != text)
+
+    def _paired(self, old: Cell, new: Cell) -> bool:
+        """Tell whether each variant has one that takes the same values, none of them twice."""
+        left = list(new.cases)
+        for case in old.cases:
+            found = next((c for c in left if self._same(case, c, self._reading)), None)
+            if found is None:
+                return False
+            left.remove(found)
+        return not left
+
+    def _many(self, old: Cell, new: Cell, at: str) -> Iterator[SchemaChange]:
+        """Compare unions that are too large for it: told is only whether they look the same."""
+        before, now = (sorted(map(self._look, c.cases)) for c in (old, new))
+        if before != now or any("ef'" in text for text in now) or old.exclusive != new.exclusive:
+            reason = f"one of {len(old.cases)} variants, of {len(new.cases)} now: too many to be compared"
+            yield SchemaChange("undecided", "constraint-changed", at, reason)
+
+    def _cells_told(self, old: Cell, new: Cell, nodes: tuple[Node, Node], at: str) -> Iterator[_Found]:
+        pairs, gone, come = self._aligned(old.cases, new.cases)
+        exclusive = old.exclusive or new.exclusive
+        changed: list[tuple[Case | None, Case | None]] = []
+        for one, other in pairs:
+            same = self._same(one, other)
+            lossless = gainless = False
+            if not same and not exclusive:
+                lossless = any(c is not other and self._implied(one, c) == "yes" for c in new.cases)
+                gainless = any(c is not one and self._implied_back(c, other) == "yes" for c in old.cases)
+            elif not same and not self._same(one, other, "lenient"):
+                changed.append((one, other))
+            place = at + self._branch(one, other, nodes)
+            if None not in (one.member, other.member):
+                yield from self._member_worded(one, other, place)
+            for found in self._case(one, other, place):
+                yield _settled(found, lossless, gainless)
+        for case in gone:
+            place = at + self._branch(case, None, nodes)
+            changed.append((case, None))
+            verdict, reason = _covered([self._implied(case, c) for c in new.cases], "is gone", exclusive)
+            yield SchemaChange(verdict, "union-member-removed", place, f"this variant {reason}", _raw(case), None)
+        for case in come:
+            place = at + self._branch(None, case, nodes)
+            changed.append((None, case))
+            verdict, reason = _covered([self._implied_back(c, case) for c in old.cases], "is new", exclusive)
+            if verdict == "narrowed":
+                verdict = "widened"
+            yield SchemaChange(verdict, "union-member-added", place, f"this variant {reason}", None, _raw(case))
+        if old.exclusive != new.exclusive:
+            if new.exclusive:
+                reason = "what fits more than one variant is refused now"
+                yield SchemaChange("narrowed", "overlap-forbidden", at, reason, "anyOf", "oneOf")
+            else:
+                reason = "what fits more than one variant is valid now"
+                yield SchemaChange("widened", "overlap-allowed", at, reason, "oneOf", "anyOf")
+        elif exclusive and not self._clear(old, new, changed):
+            reason = "exactly one of the variants must fit, and whether another one fits as well may have changed"
+            yield SchemaChange("undecided", "overlap-changed", at, reason)
+
+    def _clear(self, old: Cell, new: Cell, changed: list[tuple[Case | None, Case | None]]) -> bool:
+        """Tell whether the variants that changed can never fit together with another one."""
+        for one, other in changed:
+            for side, cell, case in ((self.old, old, one), (self.new, new, other)):
+                if case is not None and not all(c is case or side.apart(c, case) for c in cell.cases):
+                    return False
+        return True
+
+    def _aligned(self, old: list[Case], new: list[Case]) -> tuple[list[tuple[Case, Case]], list[Case], list[Case]]:
+        """Return which variants are the same ones, which are gone and which are new.
+
+        Those that look the same first, then by title or component, by the value that tells them apart, by their
+        properties, and then the most alike.
+        """
+        pairs: list[tuple[Case, Case]] = []
+        gone, come = list(old), list(new)
+
+        def pair(one: Case, other: Case) -> None:
+            pairs.append((one, other))
+            gone.remove(one)
+            come.remove(other)
+
+        before = dict(zip(map(id, old), self.old.tags(old), strict=True))
+        now = dict(zip(map(id, new), self.new.tags(new), strict=True))
+        keys: list[tuple[Any, Any]] = [
+            (self._look, self._look),
+            (lambda c: self.old.label(c.member or ()), lambda c: self.new.label(c.member or ())),
+            (lambda c: before[id(c)], lambda c: now[id(c)]),
+            (_outline, _outline),
+        ]
+        for of_old, of_new in keys:
+            offered: dict[Any, list[Case]] = {}
+            for case in come:
+                offered.setdefault(of_new(case), []).append(case)
+            for case in list(gone):
+                key = of_old(case)
+                if key and (found := offered.get(key)):
+                    pair(case, found.pop(0))
+        scores = [
+            (-_alike(a, before[id(a)], b, now[id(b)]), i, j) for i, a in enumerate(gone) for j, b in enumerate(come)
+        ]
+        left, taken = (list(gone), list(come)), (set[int](), set[int]())
+        for score, i, j in sorted(scores):
+            if -score >= _ALIKE and i not in taken[0] and j not in taken[1]:
+                taken[0].add(i)
+                taken[1].add(j)
+                pair(left[0][i], left[1][j])
+        order = {id(c): i for i, c in enumerate(old)}
+        return sorted(pairs, key=lambda p: order[id(p[0])]), gone, come
+
+    def _look(self, case: Case) -> str:
+        """Return a text that two variants share which are written in the same way."""
+        if case not in self._work.looks:
+            unions = [[self._look(c) for c in u.cases] for u in case.unions]
+            self._work.looks[case] = repr((case.type, sorted(case.rules.items()), unions, case.others))
+        return self._work.looks[case]
+
+    def _branch(self, old: Case | None, new: Case | None, nodes: tuple[Node, Node]) -> str:
+        """Return how to write which variant is meant, by what it is called now if it still is there."""
+        for case, side, node in ((new, self.new, nodes[1]), (old, self.old, nodes[0])):
+            if case is not None and (case.member is not None or new is None or old is None):
+                names = self._names_of(side, node)
+                if id(case) in names:
+                    return f"({_quoted(names[id(case)])})"
+        case = new or old
+        return f"({case.type})" if case is not None else ""
+
+    def _names_of(self, side: Side, node: Node) -> dict[int, str]:
+        """Return what each case is called, by its id."""
+        if id(node) not in self._names:
+            members = [c for t, cell in node.cells.items() if t != "null" for c in cell.cases]
+            self._names[id(node)] = node, dict(zip(map(id, members), side.names(members), strict=True))
+        return self._names[id(node)][1]
+
+    def _member_worded(self, old: Case, new: Case, at: str) -> Iterator[SchemaChange]:
+        yield from _reworded(self.old.words(old.member or ()), self.new.words(new.member or ()), at)
+
+    # --- one case
+
+    def _case(self, old: Case, new: Case, at: str) -> Iterator[_Found]:
+        a, b = old.rules, new.rules
+        yield from self._listed(old, new, at)
+        match old.type:
+            case "number":
+                yield from _number(a, b, at)
+            case "string":
+                yield from _string(a, b, at)
+            case "array":
+                yield from self._array(a, b, at)
+            case "object":
+                yield from self._object(a, b, at)
+        yield from self._unions(old, new, at)
+        yield from self._rest(old, new, at)
+
+    def _listed(self, old: Case, new: Case, at: str) -> Iterator[SchemaChange]:
+        """Compare the values that are listed, where one of the two lists them."""
+        a, b = old.rules, new.rules
+        if "values" not in a and "values" not in b:
+            return
+        before, now = _all_values(a), _all_values(b)
+        if before is None and now is not None:
+            reason = f"must be {_several(now, 'one of ')} now"
+            yield SchemaChange("narrowed", "value-removed", at, reason, None, now)
+            gained = [v for v in now if not admits(a, v)]
+            if gained:
+                yield SchemaChange("widened", "value-added", at, f"may be {_several(gained)} now", None, gained)
+        elif before is not None and now is None:
+            reason = f"is no longer limited to {_several(before)}"
+            yield SchemaChange("widened", "value-added", at, reason, before, None)
+            lost = [v for v in before if not admits(b, v)]
+            if lost:
+                yield SchemaChange("narrowed", "value-removed", at, f"may no longer be {_several(lost)}", lost, None)
+        elif before is not None and now is not None:
+            keys, wanted = list(map(canonical, before)), list(map(canonical, now))
+            lost = [v for k, v in zip(keys, before, strict=True) if k not in set(wanted)]
+            gained = [v for k, v in zip(wanted, now, strict=True) if k not in set(keys)]
+            if lost:
+                yield SchemaChange("narrowed", "value-removed", at, f"may no longer be {_several(lost)}", lost, None)
+            if gained:
+                reason = f"takes {len(gained)} more values: {_several(gained, '')}"
+                if len(gained) == 1:
+                    reason = f"may be {_several(gained)} now"
+                yield SchemaChange("widened", "value-added", at, reason, None, gained)
+            shared = [k for k in keys if k in set(wanted)]
+            if self._told and shared != [k for k in wanted if k in set(keys)]:
+                yield SchemaChange("reworded", "values-reordered", at, "the values stand in another order", before, now)
+            for key in sorted(set(shared) & {*old.told, *new.told}) if self._told else ():
+                if old.told.get(key) != new.told.get(key):
+                    reason = f"what {shown(json.loads(key))} means is told in other words"
+                    yield SchemaChange(
+                        "reworded", "description-changed", at, reason, old.told.get(key), new.told.get(key)
+                    )
+
+    def _array(self, a: Rules, b: Rules, at: str) -> Iterator[_Found]:
+        yield from _sizes(a, b, "Items", "item", at)
+        if a.get("unique") != b.get("unique"):
+            if "unique" in b:
+                yield SchemaChange("narrowed", "limit-tightened", at, "no item may come twice now", False, True)
+            else:
+                yield SchemaChange("widened", "limit-loosened", at, "items may come twice now", True, False)
+        before, now = a.get("items", Tuple((), ())), b.get("items", Tuple((), ()))
+        closed, closing = self.old.never(before.rest), self.new.never(now.rest)
+        for i in range(max(len(before.prefix), len(now.prefix))):
+            place = f"{at}[{i}]"
+            if i >= len(now.prefix) and closing:
+                yield SchemaChange("narrowed", "items-removed", place, "the item is gone", _schema(before.at(i)), None)
+            elif i >= len(before.prefix) and closed:
+                yield SchemaChange("widened", "items-added", place, "the item is new", None, _schema(now.at(i)))
+            else:
+                yield from self._below(place, before.at(i), now.at(i))
+        beyond = "no further items" if before.prefix or now.prefix else "no items"
+        if closing and not closed:
+            yield SchemaChange("narrowed", "items-forbidden", f"{at}[]", f"takes {beyond} now", None, False)
+        elif closed and not closing:
+            reason = f"takes {beyond.removeprefix('no ')} now"
+            yield SchemaChange("widened", "items-allowed", f"{at}[]", reason, False, _schema(now.rest))
+        elif not closed:
+            yield from self._below(f"{at}[]", before.rest, now.rest)
+        yield from self._contains(a.get("contains", []), b.get("contains", []), at + "{contains}")
+
+    def _contains(self, before: list[Any], now: list[Any], at: str) -> Iterator[_Found]:
+        if len(before) != len(now):
+            if not before:
+                yield SchemaChange("narrowed", "contains-added", at, "has to hold a certain item now")
+            elif not now:
+                yield SchemaChange("widened", "contains-removed", at, "need no longer hold a certain item")
+            else:
+                yield SchemaChange("undecided", "constraint-changed", at, "what it has to hold changed")
+            return
+        for (old, least, most), (new, least_now, most_now) in zip(before, now, strict=True):
+            yield from _limit("low", least or None, least_now or None, "such item", at)
+            yield from _limit("high", most, most_now, "such item", at)
+            if most is None and most_now is None:
+                yield from self._below(at, old, new)
+            elif not self._same(old, new):
+                yield SchemaChange("undecided", "constraint-changed", at, "which items are counted changed")
+
+    def _object(self, a: Rules, b: Rules, at: str) -> Iterator[_Found]:
+        described = [{n for f in r.get("fields", ()) for n in f.properties} for r in (a, b)]
+        before, now = set(a.get("required", ())), set(b.get("required", ()))
+        for name in sorted(before ^ now):
+            place = f"{at}.{_named(name)}"
+            if name in before:
+                if not self._told or name in described[1] or name not in described[0]:
+                    yield SchemaChange("widened", "required-dropped", place, "is no longer required", True, False)
+            elif name in described[1] and name not in described[0] and self._told:
+                schema = next(f.properties[name] for f in b["fields"] if name in f.properties)
+                reason = "the property is new and required"
+                yield SchemaChange("narrowed", "property-added-required", place, reason, None, _schema(schema))
+            else:
+                yield SchemaChange("narrowed", "required-added", place, "is required now", False, True)
+        yield from _sizes(a, b, "Properties", "property", at, len(before), len(now))
+        yield from self._dependent(a.get("dependent", {}), b.get("dependent", {}), at)
+        yield from self._below(at + "{name}", a.get("names", ()), b.get("names", ()))
+        for name in sorted({**a.get("dependentSchemas", {}), **b.get("dependentSchemas", {})}):
+            one, other = (r.get("dependentSchemas", {}).get(name, ()) for r in (a, b))
+            yield from self._below(f"{at}{{with {_named(name)}}}", one, other)
+        nothing = [Fields({}, {}, ())]
+        parts, parts_now = a.get("fields", nothing), b.get("fields", nothing)
+        if len(parts) != len(parts_now):
+            reason = "is described in other parts, which cannot be compared"
+            yield SchemaChange("undecided", "constraint-changed", at, reason)
+        for one, other in zip(parts, parts_now, strict=False):
+            yield from self._fields(one, other, before, now, at)
+
+    def _dependent(self, before: Mapping[str, Any], now: Mapping[str, Any], at: str) -> Iterator[SchemaChange]:
+        for name in sorted({**before, **now}):
+            one, other = before.get(name, ()), now.get(name, ())
+            with_it = f"beside {shown(name)}"
+            if added := sorted(set(other) - set(one)):
+                reason = f"{with_it}, {_several(added, '', ' and ')} {_are(added)} required now"
+                yield SchemaChange("narrowed", "dependency-added", at, reason, None, {name: added})
+            if dropped := sorted(set(one) - set(other)):
+                reason = f"{with_it}, {_several(dropped, '', ' and ')} {_are(dropped)} no longer required"
+                yield SchemaChange("widened", "dependency-dropped", at, reason, {name: dropped}, None)
+
+    def _fields(self, old: Fields, new: Fields, must: set[str], must_now: set[str], at: str) -> Iterator[_Found]:
+        for name in sorted({**old.properties, **new.properties}):
+            place = f"{at}.{_named(name)}"
+            if name in old.properties and name in new.properties:
+                yield from self._below(place, old.properties[name], new.properties[name])
+            elif not self._told:
+                open_ = self._reading == "lenient" and not old.patterns and self.old.anything(old.extra)
+                if name in new.properties and old.patterns:
+                    yield SchemaChange("undecided", "property-added", place, "")
+                elif name in old.properties or not open_:
+                    yield from self._below(place, old.of(name), new.of(name))
+            elif name in old.properties:
+                yield from self._gone(name, old, new, name in must, place)
+            else:
+                yield from self._come(name, old, new, name in must_now, place)
+        for pattern in sorted({**old.patterns, **new.patterns}):
+            place = f"{at}./{_cut(pattern)}/"
+            if pattern in old.patterns and pattern in new.patterns:
+                yield from self._below(place, old.patterns[pattern], new.patterns[pattern])
+            else:
+                yield self._pattern(pattern, old, new, place)
+        closed, closing = self.old.never(old.extra), self.new.never(new.extra)
+        others = "properties of other names" if old.properties or new.properties else "properties"
+        if closing and not closed:
+            reason = f"no longer takes {others}"
+            yield SchemaChange("narrowed", "extras-forbidden", at, reason, _schema(old.extra), False)
+        elif closed and not closing:
+            reason = f"takes {others} now"
+            yield SchemaChange("widened", "extras-allowed", at, reason, False, _schema(new.extra))
+        elif not closed:
+            yield from self._below(f"{at}.*", old.extra, new.extra)
+
+    def _gone(self, name: str, old: Fields, new: Fields, required: bool, at: str) -> Iterator[SchemaChange]:
+        reason = "the property is gone; it was required" if required else "the property is gone"
+        yield SchemaChange("narrowed", "property-removed", at, reason, _schema(old.properties[name]), None)
+        if new.patterns:
+            yield SchemaChange("undecided", "property-removed", at, "a pattern of names may stand for it now")
+        elif not self.new.never(new.extra) and not self.new.anything(new.extra):
+            answer = self._implied_back(old.properties[name], new.extra)
+            if answer != "yes":
+                verdict: Verdict = "widened" if answer == "no" else "undecided"
+                yield SchemaChange(verdict, "property-removed", at, "it is taken like any other property now")
+
+    def _come(self, name: str, old: Fields, new: Fields, required: bool, at: str) -> Iterator[SchemaChange]:
+        if not required:
+            schema = _schema(new.properties[name])
+            yield SchemaChange("widened", "property-added", at, "the property is new", None, schema)
+        if old.patterns:
+            yield SchemaChange("undecided", "property-added", at, "a pattern of names may have stood for it")
+        elif not self.old.never(old.extra) and not self.old.anything(old.extra):
+            answer = self._implied(old.extra, new.properties[name])
+            if answer != "yes":
+                verdict: Verdict = "narrowed" if answer == "no" else "undecided"
+                yield SchemaChange(verdict, "property-added", at, "it was taken like any other property")
+
+    def _pattern(self, pattern: str, old: Fields, new: Fields, at: str) -> SchemaChange:
+        """Return what it means that a pattern of names came or went. Names that are described may match it as well."""
+        added = pattern in new.patterns
+        what = "pattern-property-added" if added else "pattern-property-removed"
+        few, side = (old, self.old) if added else (new, self.new)
+        verdict: Verdict = "undecided"
+        alone = not {**old.properties, **new.properties} and not few.patterns
+        if side.anything(few.extra):
+            verdict = "narrowed" if added else "widened"
+        elif side.never(few.extra) and alone:
+            verdict = "widened" if added else "narrowed"
+        reason = f"properties that match the pattern are {'' if added else 'no longer '}described"
+        schemas = [_schema(f.patterns[pattern]) if pattern in f.patterns else None for f in (old, new)]
+        return SchemaChange(verdict, what, at, reason + (" now" if added else ""), *schemas)
+
+    def _unions(self, old: Case, new: Case, at: str) -> Iterator[_Found]:
+        """Compare the unions of which a member has to fit beside the rules."""
+        before, now = list(old.unions), list(new.unions)
+        pairs: list[tuple[Cell, Cell]] = []
+        for alike in (True, False):
+            for one in list(before):
+                look = [self._look(c) for c in one.cases]
+                other = next((u for u in now if not alike or [self._look(c) for c in u.cases] == look), None)
+                if other is not None:
+                    pairs.append((one, other))
+                    before.remove(one)
+                    now.remove(other)
+        for one, other in pairs:
+            yield from self._cells(one, other, (_node_of(one), _node_of(other)), at)
+        for union in now:
+            reason = f"must also fit one of {len(union.cases)} variants now"
+            yield SchemaChange("narrowed", "union-added", at, reason, None, [_raw(c) for c in union.cases])
+        for union in before:
+            reason = f"need no longer fit one of {len(union.cases)} variants as well"
+            yield SchemaChange("widened", "union-removed", at, reason, [_raw(c) for c in union.cases], None)
+
+    def _rest(self, old: Case, new: Case, at: str) -> Iterator[_Found]:
+        """Compare what is neither a rule nor a union."""
+        if not old.others and not new.others:
+            return
+        nots, nots_now, ifs, ifs_now = (
+            [v for k, v in c.others if k == kind] for kind in ("not", "if") for c in (old, new)
+        )
+        yield from self._nots(nots, nots_now, at)
+        yield from self._ifs(ifs, ifs_now, at)
+        known, known_now = (
+            {v[0] if k == "keyword" else k: v for k, v in c.others if k not in ("not", "if")} for c in (old, new)
+        )
+        for key in sorted({**known, **known_now}):
+            one, other = known.get(key), known_now.get(key)
+            if key == "unread":
+                yield SchemaChange("undecided", "constraint-changed", at, "nested too deeply to be compared")
+            elif not self._same_text(one, other):
+                reason = f"{shown(key)} changed, and what that means is not known"
+                if key == "unevaluated":
+                    reason = "what is not described is refused, and what is described changed"
+                yield SchemaChange("undecided", "constraint-changed", at, reason, *map(_value, (one, other)))
+
+    def _nots(self, before: list[Conj], now: list[Conj], at: str) -> Iterator[SchemaChange]:
+        """What may not be: the new forbids nothing new if each of its schemas lies within one of the old."""
+        fresh = [self._answer([self._implied_back(o, n) for o in before]) for n in now]
+        if (answer := self._answer(fresh, least=True)) != "yes":
+            yield _forbidden(
+                answer, "narrowed", "forbids more now" if before else "forbids something now", at, before, now
+            )
+        dropped = [self._answer([self._implied(o, n) for n in now]) for o in before]
+        if (answer := self._answer(dropped, least=True)) != "yes":
+            yield _forbidden(answer, "widened", "forbids less now", at, before, now)
+
+    def _answer(self, answers: list[_Answer], least: bool = False) -> _Answer:
+        """Return the best of the answers, or the least of them; of none at all "no", or "yes"."""
+        order: list[_Answer] = ["no", "unknown", "yes"]
+        if least:
+            return min(answers, key=order.index, default="yes")
+        return max(answers, key=order.index, default="no")
+
+    def _ifs(self, before: list[Any], now: list[Any], at: str) -> Iterator[_Found]:
+        if len(before) == len(now):
+            for one, other in zip(before, now, strict=True):
+                if self._same(one[0], other[0]):
+                    yield from self._below(at + "{then}", one[1], other[1])
+                    yield from self._below(at + "{else}", one[2], other[2])
+                else:
+                    yield SchemaChange("undecided", "condition-changed", at, "what holds on which condition changed")
+        elif not before:
+            yield SchemaChange("narrowed", "condition-added", at, "more holds on a condition now")
+        elif not now:
+            yield SchemaChange("widened", "condition-removed", at, "what held on a condition holds no longer")
+        else:
+            yield SchemaChange("undecided", "condition-changed", at, "what holds on which condition changed")
+
+    def _same_text(self, old: Any, new: Any) -> bool:
+        """Tell whether two values that cannot be understood are the same, with all that they may refer to."""
+        if old is None or new is None or canonical(old) != canonical(new):
+            return False
+        if '"$ref"' not in canonical(old) and '"$dynamicRef"' not in canonical(old):
+            return True
+        return all(repr(self.old.root.get(k)) == repr(self.new.root.get(k)) for k in ("$defs", "definitions"))
+
+
+# --- rules of values that have no parts
+
+
+def _number(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
+    yield from _texts(a, b, "formats", "format", at)
+    if "values" in a or "values" in b:
+        return
+    step, step_now = a.get("multiple"), b.get("multiple")
+    if step != step_now:
+        old, new = _json(step), _json(step_now)
+        if not _within(step, step_now):
+            if step_now == 1:
+                yield SchemaChange("narrowed", "type-narrowed", at, "takes integers only now", "number", "integer")
+            else:
+                reason = f"must be a multiple of {shown(step_now)} now{_was(step if step != 1 else None)}"
+                yield SchemaChange("narrowed", "limit-tightened", at, reason, old, new)
+        if not _within(step_now, step):
+            if step == 1:
+                reason = "takes numbers that are not integers now"
+                yield SchemaChange("widened", "type-widened", at, reason, "integer", "number")
+            else:
+                reason = f"need no longer be a multiple of {shown(step)}"
+                yield SchemaChange("widened", "limit-loosened", at, reason, old, new)
+    # a bound that lies between two values that are valid anyhow is the same as the next one
+    both = common_step(step, step_now) if step and step_now else step or step_now
+    for name in ("low", "high"):
+        one, other = (r.get(name) and (stepped(name, r[name], both) if both else r[name]) for r in (a, b))
+        if one != other:
+            yield _bound(name, one, other, at, a.get(name), b.get(name))
+
+
+def _string(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
+    yield from _texts(a, b, "patterns", "pattern", at)
+    yield from _texts(a, b, "formats", "format", at)
+    yield from _texts(a, b, "encodings", "format", at)
+    if "values" not in a and "values" not in b:
+        yield from _sizes(a, b, "Length", "character", at)
+
+
+def _texts(a: Rules, b: Rules, rule: str, word: str, at: str) -> Iterator[SchemaChange]:
+    """Compare patterns, formats or encodings: one more is a rule more, but what it says is not looked into."""
+    before, now = a.get(rule, ()), b.get(rule, ())
+    dropped, added = [t for t in before if t not in now], [t for t in now if t not in before]
+    if not dropped and not added:
+        return
+    old, new = (", ".join(map(shown, texts)) for texts in (dropped, added))
+    kind = {"patterns": "match", "formats": "have the format", "encodings": "hold"}[rule]
+    sides = _one(dropped), _one(added)
+    if dropped and added:
+        verdict: Verdict = "undecided"
+        pair = (dropped[0], added[0]) if len(dropped) == len(added) == 1 else None
+        if rule == "formats" and pair is not None:
+            verdict = "widened" if pair in _WITHIN else "narrowed" if pair[::-1] in _WITHIN else verdict
+        yield SchemaChange(verdict, f"{word}-changed", at, f"must {kind} {new} now, was {old}", *sides)
+    elif added:
+        # values that are listed may all have it
+        verdict = "undecided" if "values" in a else "narrowed"
+        yield SchemaChange(verdict, f"{word}-added", at, f"must {kind} {new} now", *sides)
+    else:
+        verdict = "undecided" if "values" in b else "widened"
+        yield SchemaChange(verdict, f"{word}-removed", at, f"need no longer {kind} {old}", *sides)
+
+
+def _bound(name: str, one: Bound | None, other: Bound | None, at: str, old: Any, new: Any) -> SchemaChange:
+    """Return what it means that a bound of a number moved from `one` to `other`; `old` and `new` are what is shown."""
+    if one is None or other is None:
+        tightened = one is None
+    elif name == "low":
+        tightened = other > one
+    else:
+        tightened = (other[0], not other[1]) < (one[0], not one[1])
+
+    def said(bound: Bound) -> str:
+        words = {"low": ("at least", "more than"), "high": ("at most", "less than")}[name]
+        return f"{words[bound[1]]} {shown(bound[0])}"
+
+    side = "lower" if name == "low" else "upper"
+    if new is None:
+        reason = f"no {side} limit now, was {said(old)}"
+    elif old is None:
+        reason = f"{said(new)} now, had no {side} limit"
+    else:
+        reason = f"{said(new)} now, was {shown(old[0]) if old[1] == new[1] else said(old)}"
+    values = (None if bound is None else _json(bound[0]) for bound in (old, new))
+    if tightened:
+        return SchemaChange("narrowed", "limit-tightened", at, reason, *values)
+    return SchemaChange("widened", "limit-loosened", at, reason, *values)
+
+
+def _sizes(
+    a: Rules, b: Rules, name: str, unit: str, at: str, least: int = 0, least_now: int = 0
+) -> Iterator[SchemaChange]:
+    """Compare lengths and numbers; `least` and `least_now` are those that follow from other rules."""
+    low, low_now = a.get(f"min{name}"), b.get(f"min{name}")
+    if (low_now or 0) > max(low or 0, least) or (low or 0) > max(low_now or 0, least_now):
+        yield from _limit("low", low, low_now, unit, at)
+    yield from _limit("high", a.get(f"max{name}"), b.get(f"max{name}"), unit, at)
+
+
+def _limit(name: str, old: int | None, new: int | None, unit: str, at: str) -> Iterator[SchemaChange]:
+    if old == new:
+        return
+
+    def said(count: int) -> str:
+        units = unit if count == 1 else f"{unit.removesuffix('y')}ies" if unit.endswith("y") else f"{unit}s"
+        return f"{'at least' if name == 'low' else 'at most'} {shown(count)} {units}"
+
+    side = "lower" if name == "low" else "upper"
+    if new is None:
+        reason, tightened = f"no {side} limit now, was {said(old or 0)}", False
+    elif old is None:
+        reason, tightened = f"{said(new)} now, had no {side} limit", True
+    else:
+        reason, tightened = f"{said(new)} now, was {shown(old)}", (new > old) == (name == "low")
+    verdict: Verdict = "narrowed" if tightened else "widened"
+    yield SchemaChange(
+        verdict, "limit-tightened" if tightened else "limit-loosened", at, reason, _json(old), _json(new)
+    )
+
+
+def _within(step: Fraction | None, other: Fraction | None) -> bool:
+    """Tell whether all multiples of `step` are multiples of `other`; None is any number."""
+    return other is None or (step is not None and (step / other).denominator == 1)
+
+
+def _all_values(rules: Rules) -> list[Any] | None:
+    """Return the values that are valid, if they are listed or a few numbers between two bounds."""
+    if "values" in rules:
+        return list(rules["values"])
+    if rules.keys() == {"multiple", "low", "high"}:
+        step, low, high = rules["multiple"], rules["low"][0], rules["high"][0]
+        if (high - low) / step <= _VALUES:
+            return [_json(low + i * step) for i in range(int((high - low) / step) + 1)]
+    return None
+
+
+# --- what is told
+
+
+def _reworded(before: Mapping[str, Any], now: Mapping[str, Any], at: str) -> Iterator[SchemaChange]:
+    """Compare annotations: what is told of a value, and changes nothing of what is valid."""
+    for key in sorted({**before, **now}):
+        old, new = before.get(key), now.get(key)
+        if key in before and key in now and canonical(old) == canonical(new):
+            continue
+        what = ANNOTATIONS.get(key, "annotation-changed")
+        verdict: Verdict = "undecided" if what == "access-changed" else "reworded"
+        match key:
+            case "description" | "title":
+                noun = {"description": "a description", "title": "a title"}[key]
+                reason = f"has another {key}"
+                if key not in before or key not in now:
+                    reason = f"has {noun} now" if key in now else f"has no {key} any more"
+            case "default":
+                reason = f"the default is told as {shown(new)} now, was {shown(old)}"
+                if key not in before or key not in now:
+                    reason = f"the default is told now: {shown(new)}" if key in now else "the default is no longer told"
+            case "example" | "examples":
+                reason = "has other examples"
+            case "deprecated" | "readOnly" | "writeOnly":
+                if bool(old) == bool(new):
+                    continue
+                word = {"deprecated": "deprecated", "readOnly": "read-only", "writeOnly": "write-only"}[key]
+                reason = f"is {word} now" if new else f"is no longer {word}"
+            case _:
+                reason = f"{shown(key)} changed"
+        yield SchemaChange(verdict, what, at, reason, old, new)
+
+
+def _settled(found: _Found, lossless: bool, gainless: bool, prefix: str = "") -> Any:
+    """Return a finding below `prefix`, told as what it is where other variants take the values lost or gained."""
+    place = prefix + found.place
+    if isinstance(found, _Below):
+        return found._replace(place=place, lossless=found.lossless or lossless, gainless=found.gainless or gainless)
+    idle = {"narrowed": lossless, "widened": gainless, "undecided": lossless and gainless}
+    if idle.get(found.verdict):
+        reason = f"{found.reason}; another variant takes the same values"
+        return replace(found, verdict="reworded", place=place, reason=reason)
+    return replace(found, place=place)
+
+
+def _covered(answers: list[_Answer], happened: str, exclusive: bool) -> tuple[Verdict, str]:
+    """Return what it means that a variant is gone, when it is known for each of the others whether it takes all of its
+    values."""
+    if "yes" in answers:
+        return "reworded", f"{happened}; another one takes the same values{' and more' if exclusive else ''}"
+    if "unknown" in answers:
+        return "undecided", f"{happened}; whether another one takes its values cannot be told"
+    return "narrowed", happened
+
+
+def _forbidden(
+    answer: _Answer, verdict: Verdict, reason: str, at: str, before: list[Conj], now: list[Conj]
+) -> SchemaChange:
+    what = "not-changed" if before and now else "not-added" if now else "not-removed"
+    if answer == "unknown":
+        verdict, reason = "undecided", "what it forbids changed"
+    old, new = (_one([_schema(c) for c in side]) for side in (before, now))
+    return SchemaChange(verdict, what, at, reason, old, new)
+
+
+def _several(values: Iterable[Any], before: str = "", last: str = ", ") -> str:
+    """Return values as JSON, the first few of many; `before` stands before more than one."""
+    texts = [shown(v) for v in values]
+    if len(texts) > _SHOWN:
+        return f"{before}{', '.join(texts[:_SHOWN])} and {len(texts) - _SHOWN} more"
+    return (before if len(texts) > 1 else "") + ", ".join(texts[:-1]) + (last if len(texts) > 1 else "") + texts[-1]
+
+
+def _are(values: list[Any]) -> str:
+    return "is" if len(values) == 1 else "are"
+
+
+def _was(step: Fraction | None) -> str:
+    return "" if step is None else f", was {shown(step)}"
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return value
+
+
+def _one(values: list[Any]) -> Any:
+    return (values[0] if len(values) == 1 else values) if values else None
+
+
+def _value(said: Any) -> Any:
+    """Return the JSON of a keyword that is not understood."""
+    return {said[0]: said[1]} if isinstance(said, tuple) else said
+
+
+def _schema(conj: Conj) -> Any:
+    """Return schemas that hold together as one."""
+    return (conj[0] if len(conj) == 1 else {"allOf": list(conj)}) if conj else True
+
+
+def _raw(case: Case) -> Any:
+    """Return the schema of a variant."""
+    if case.member:
+        return _schema(case.member)
+    return {"enum": case.rules["values"]} if case.listed else {"type": case.type}
+
+
+def _both_ways(one: Any, other: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    return (one, other), (other, one)
+
+
+def _type_names(node: Node, types: Iterable[str] = TYPES) -> list[str]:
+    return [
+        "integer" if t == "number" and all(whole(c.rules) for c in node.cells[t].cases) else t
+        for t in types
+        if t in node.cells
+    ]
+
+
+def _article(name: str) -> str:
+    return name if name == "null" else f"an {name}" if name[0] in "aio" else f"a {name}"
+
+
+def _all_of(node: Node) -> str:
+    if len(node.cells) == len(TYPES):
+        return "anything"
+    return " or ".join(map(_article, _type_names(node)))
+
+
+def _in_lists(node: Node, type_: str, other: Node) -> bool:
+    """Tell whether a type that only one side has is one of several in lists of values on both."""
+    return node.cells[type_].listed and any(c.listed for t, c in other.cells.items() if t != "null")
+
+
+def _values(cell: Cell) -> list[Any]:
+    return [v for c in cell.cases for v in c.rules["values"]]
+
+
+def _sided(value: Any, old: bool) -> tuple[Any, Any]:
+    return (value, None) if old else (None, value)
+
+
+def _node_of(cell: Cell) -> Node:
+    return Node({cell.cases[0].type: cell})
+
+
+def _outline(case: Case) -> Any:
+    """Return the names of the properties of an object, and which are required; None of what has none."""
+    names = tuple(sorted({n for f in case.rules.get("fields", ()) for n in f.properties}))
+    return (names, case.rules.get("required", ())) if names or "required" in case.rules else None
+
+
+def _alike(one: Case, tags: frozenset[str], other: Case, tags_now: frozenset[str]) -> float:
+    """Return how much two variants have in common, 0 to 1. Those that say they are different ones are."""
+    if tags and tags_now and not tags & tags_now:
+        return 0.0
+    features = [_features(c) for c in (one, other)]
+    if one.type != "object":
+        return 0.5 + len(features[0] & features[1]) / (2 * len(features[0] | features[1]) or 1)
+    return len(features[0] & features[1]) / (len(features[0] | features[1]) or 1)
+
+
+def _features(case: Case) -> set[str]:
+    names = {f".{n}" for f in case.rules.get("fields", ()) for n in f.properties}
+    rules = {f"{k}={v!r}" for k, v in case.rules.items() if k not in ("fields", "required")}
+    return names | rules | {f"!{n}" for n in case.rules.get("required", ())}
+
+
+def _named(name: str) -> str:
+    """Return the name of a property as it stands in a path: as JSON if it could be taken for something else."""
+    return name if re.fullmatch(r"[\w$@-]+", name) else shown(name, 200)
+
+
+def _quoted(name: str) -> str:
+    return _cut(name) if re.fullmatch(r"[\w$@:|,/ #.-]+", name) else shown(name)
+
+
+def _cut(text: str) -> str:
+    return shown(text)[1:-1] if len(text) < 60 else shown(text)[1:]
+
+
+def _deeper(value: Any, limit: int) -> bool:
+    """Tell whether JSON is nested deeper than `limit`."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..plan import Argument, Tool
@@ -48,7 +49,7 @@ class Places:
         for place in places if argument.place != "body" else ():
             if found := self._of(raw).get((place, argument.wire.lower() if place == "header" else argument.wire)):
                 return found
-        return self._body(raw, _way(argument))
+        return self._body(raw, _way(argument.marker_source))
 
     def inside(self, pointer: str, way: Sequence[str]) -> str:
         """Return the pointer of what `way` leads to from `pointer`; empty when it leads out of the document."""
@@ -58,10 +59,13 @@ class Places:
                 return ""
         return pointer
 
-    def node(self, pointer: str) -> Mapping[str, Any]:
-        """Return the object that `pointer` ends at, references followed; empty when there is none."""
-        parts = self._members(pointer)
-        return parts[0][1] if parts else {}
+    def bodies(self, tool: Tool) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the JSON media types of a tool's request body with their pointers, each once in all calls."""
+        raw = self.operation(tool)
+        for at, media_type, media in self._content(raw) if raw else ():
+            if "json" in media_type and isinstance(media, dict) and at not in self._walked:
+                self._walked.add(at)
+                yield at, media
 
     def schemas(self, pointer: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield the parameter or schema at `pointer` and every schema that it leads to, each once in all calls."""
@@ -102,18 +106,24 @@ class Places:
         return self._parameters[raw.pointer]
 
     def _body(self, raw: RawOperation, way: Sequence[str]) -> str:
+        for at, _, _ in self._content(raw):
+            pointer = f"{at}/schema"
+            if self._members(pointer) and (found := self.inside(pointer, way)):
+                return found
+        return ""
+
+    def _content(self, raw: RawOperation) -> Iterator[tuple[str, str, Any]]:
+        """Yield the media types of a request body: pointer, name, Media Type Object; JSON comes first."""
         if "requestBody" not in raw.node:
-            return ""
+            return
         try:
             body, at = self._spec.deref(raw.node["requestBody"], f"{raw.pointer}/requestBody")
         except Unresolved:
-            return ""
+            return
         content = body.get("content") if isinstance(body, dict) else None
-        for media_type in sorted(content if isinstance(content, dict) else (), key=lambda m: ("json" not in m, m)):
-            pointer = f"{at}/content/{escape(media_type)}/schema"
-            if self._members(pointer) and (found := self.inside(pointer, way)):
-                return found
-        return at
+        content = content if isinstance(content, dict) else {}
+        for media_type in sorted(content, key=lambda m: ("json" not in m, m)):
+            yield f"{at}/content/{escape(media_type)}", media_type, content[media_type]
 
     def _step(self, pointer: str, step: str) -> str:
         if (pointer, step) not in self._steps:
@@ -174,11 +184,10 @@ def _below(node: Mapping[str, Any], at: str) -> Iterator[str]:
             yield from (f"{at}/{key}/{escape(name)}" for name in node[key])
 
 
-def _way(argument: Argument) -> list[str]:
+@lru_cache(maxsize=10_000)
+def _way(marker: str) -> tuple[str, ...]:
     """Return the names on the way from the body to an argument: those that its marker is called with."""
-    if not argument.marker_source:
-        return []
-    call = ast.parse(argument.marker_source, mode="eval").body
+    call = ast.parse(marker, mode="eval").body if marker else None
     stated = call.args if isinstance(call, ast.Call) else []
-    named = [a.value for a in stated if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    return named[:1] if argument.marker_source.startswith("PartHeader(") else named
+    named = tuple(a.value for a in stated if isinstance(a, ast.Constant) and isinstance(a.value, str))
+    return named[:1] if marker.startswith("PartHeader(") else named

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -57,15 +57,15 @@ RULES: dict[str, Rule] = {
         Rule(
             "token-budget",
             "error",
-            "The entries of tools/list are larger than they may be.",
+            "The entries of tools/list are large, or larger than [budget] allows.",
             "Many clients load all of them into every conversation, before the first question.",
             "Select operations under [include], serve toolsets, or offer a search instead of everything.",
         ),
         Rule(
             "tool-budget",
             "error",
-            "There are more tools than there may be.",
-            "Models choose worse among more than 30 to 50 tools, and some clients refuse more than 128.",
+            "There are more tools than a model keeps apart, or than [budget] allows.",
+            "Models choose worse among more than 30 to 50 tools, and some clients take 40, or 128.",
             "Select operations under [include], or serve them as toolsets.",
         ),
         Rule(
@@ -102,13 +102,6 @@ RULES: dict[str, Rule] = {
             "The document does not say what a tool does.",
             "A model chooses tools by their descriptions.",
             "Describe the operation, or the tool in mcpgen.toml.",
-        ),
-        Rule(
-            "tautological-description",
-            "warning",
-            "The description of a tool only repeats its name.",
-            "It costs tokens and tells the model nothing that the name does not.",
-            "Say what comes back, what is changed, and when another tool is the right one.",
         ),
         Rule(
             "near-duplicate",
@@ -160,6 +153,13 @@ RULES: dict[str, Rule] = {
             "Hide arguments, or lower schema_bytes under [limits].",
         ),
         Rule(
+            "tautological-description",
+            "note",
+            "The description of a tool only repeats its name.",
+            "It costs tokens and tells the model nothing that the name does not.",
+            "Say what comes back, what is changed, and when another tool is the right one.",
+        ),
+        Rule(
             "undocumented-property",
             "note",
             "A property inside an argument has no description.",
@@ -203,23 +203,19 @@ class Report:
 
     name: str
     document: str
-    configuration: str
     tools: int
     tokens: int
     """What all entries of tools/list cost: a quarter of their UTF-8 bytes."""
     findings: tuple[Finding, ...]
     ignored: int
     """How many findings the configuration does not want to see."""
-    place: Callable[[Problem], Problem] = field(repr=False, compare=False)
+    located: Callable[[Problem], Problem] = field(repr=False, compare=False)
+    """Gives a finding's problem its file, line and column; costs time, so only what is shown is located."""
 
     @cached_property
     def counts(self) -> dict[Level, int]:
         found = Counter(f.level for f in self.findings)
         return {level: found[level] for level in LEVELS}
-
-    def located(self, finding: Finding) -> Finding:
-        """Return a finding with file, line and column."""
-        return replace(finding, problem=self.place(finding.problem))
 
     def reaches(self, level: Level) -> bool:
         """Tell whether a finding is of that level or a graver one."""

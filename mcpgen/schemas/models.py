@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 from ..names import field_name, settle
@@ -74,6 +75,7 @@ def _alternatives(schemas: Schemas, union: Shape, names: Mapping[Key, str]) -> s
     """Return the union of the types of a union's members; their literals become one."""
     kinds: list[str] = []
     values: list[Any] = []
+    classes = False
     members, nullable = _leaves(schemas, union, names)
     for member in members:
         shape = schemas.shape(member) if isinstance(member, Place) else member
@@ -82,11 +84,14 @@ def _alternatives(schemas: Schemas, union: Shape, names: Mapping[Key, str]) -> s
             values += [v for v in shape.enum if repr(v) not in map(repr, values)]
         else:
             kind = type_expression(schemas, member, names)
+            classes = classes or (isinstance(member, Place) and member.key in names)
             nullable = nullable or kind.endswith("None")
             kinds += [k for k in (kind.removesuffix(" | None"),) if k not in (*kinds, "None")]
     if "Any" in kinds:
         return "Any"
     parts = ([_literal(values)] if values else []) + kinds
+    if classes and len(parts) > 1:
+        return _or_none(f"OneOf[{', '.join(parts)},]", nullable)  # the comma: see `_spread`
     return _or_none(" | ".join(parts) or "None", nullable)
 
 
@@ -109,7 +114,8 @@ def _literal(values: Iterable[Any]) -> str:
     """Return a Literal of JSON values; empty when one of them is none that a Literal holds (PEP 586)."""
     if not all(isinstance(v, str | bool | int) for v in values):
         return ""
-    return f"Literal[{', '.join(repr(v) for v in values)}]"
+    parts = [repr(v) for v in values]
+    return f"Literal[{', '.join(parts)}{',' if len(parts) > 1 else ''}]"  # the comma: see `_spread`
 
 
 def constraints(shape: Shape) -> dict[str, Any]:
@@ -156,7 +162,7 @@ def _definition(schemas: Schemas, shape: Shape, names: Mapping[Key, str]) -> tup
         if schemas.at(place.key).nullable and wire not in shape.required:
             property_ = {**_without_null(property_), "x-null": True}  # what may be left out is `| None` as it is
         properties[wire] = property_
-    taken = {*names.values(), *_TYPING, *_PYDANTIC, "BaseModel", "Model"}
+    taken = {*names.values(), *_TYPING, *_PYDANTIC, "BaseModel", "Model", "OneOf"}
     fields = settle({w: field_name(w, taken) for w in properties}, lambda w: ())
     out: dict[str, Any] = {"type": "object", "properties": properties}
     if required := sorted(r for r in shape.required if r in properties):
@@ -267,14 +273,52 @@ def _checked(source: str, wanted: set[str]) -> dict[str, ModelClass]:
         said = [n.annotation for n in nodes if isinstance(n, ast.AnnAssign)]
         uses |= {name for annotation in (*statement.bases, *said) for name in _quoted(annotation)}
         _assert_declares(statement, nodes)
-        text = b"\n".join(lines[statement.lineno - 1 : statement.end_lineno]).decode()
+        text, unions = _spread(statement, lines[statement.lineno - 1 : statement.end_lineno], nodes, wanted)
+        uses |= {"OneOf"} if unions else set()
         found[statement.name] = ModelClass(
-            statement.name, text, frozenset(uses & (wanted | _TYPING | _PYDANTIC | {"Model"}))
+            statement.name, text, frozenset(uses & (wanted | _TYPING | _PYDANTIC | {"Model", "OneOf"}))
         )
     if set(found) != wanted:
         odd = sorted(set(found) ^ wanted)
         raise AssertionError(f"datamodel-code-generator did not write exactly the classes asked for: {odd[:8]}")
     return found
+
+
+def _spread(class_: ast.ClassDef, lines: list[bytes], nodes: list[ast.AST], wanted: set[str]) -> tuple[str, bool]:
+    """Return the source of a class in which each value of a Literal and each member of a union of classes will have a
+    line of its own, so that one more is one more line; and whether there is such a union.
+
+    What makes ruff break the lines is a comma after the last one, its "magic trailing comma"; `A | B` has no place for
+    one, so such a union is a `OneOf`.
+    """
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+
+    def span(node: ast.expr) -> tuple[int, int]:
+        end = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+        return starts[node.lineno - class_.lineno] + node.col_offset, starts[end[0] - class_.lineno] + end[1]
+
+    edits = []
+    inner = {id(n.left) for n in nodes if isinstance(n, ast.BinOp)}
+    for node in nodes:
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal":
+            if isinstance(node.slice, ast.Tuple):
+                edits.append((span(node.slice)[1], span(node.slice)[1], b","))
+        elif isinstance(node, ast.BinOp) and id(node) not in inner:
+            members = _members(node)
+            kinds = [m for m in members if not (isinstance(m, ast.Constant) and m.value is None)]
+            classes = any(isinstance(m, ast.Name) and m.id in wanted for m in kinds)
+            if len(kinds) > 1 and classes and members[: len(kinds)] == kinds:
+                (start, _), (_, end) = span(kinds[0]), span(kinds[-1])
+                edits += [(start, start, b"OneOf["), (end, end, b",]")]
+                edits += [(span(a)[1], span(b)[0], b", ") for a, b in pairwise(kinds)]
+    source = b"\n".join(lines)
+    for start, end, text in sorted(edits, reverse=True):
+        source = source[:start] + text + source[end:]
+    return source.decode(), any(text == b",]" for _, _, text in edits)
+
+
+def _members(union: ast.expr) -> list[ast.expr]:
+    return [*_members(union.left), *_members(union.right)] if isinstance(union, ast.BinOp) else [union]
 
 
 def _assert_declares(class_: ast.ClassDef, nodes: list[ast.AST]) -> None:

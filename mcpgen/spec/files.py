@@ -416,6 +416,7 @@ class Files:
                 return name, "", ""
             if name in self._absent:
                 return None, "", ""
+            self._remote.bring(name, quiet)
             message, hint = self._closed(name)
             if not message and not (self._folder / name).is_file():
                 self._lack(f"there is no file {name}", name, target, file, link)

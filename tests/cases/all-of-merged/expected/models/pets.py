@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -19,7 +24,11 @@ class AddLitterKeeper(Model):
 
 class Dog(Model):
     age: Annotated[int | None, Field(ge=0, le=30)] = None
-    breed: Literal["poodle", "pug", "mutt"]
+    breed: Literal[
+        "poodle",
+        "pug",
+        "mutt",
+    ]
     name: Annotated[str, Field(max_length=30, min_length=1)]
 
 

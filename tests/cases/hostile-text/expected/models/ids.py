@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -23,7 +28,11 @@ class AbcdeAbcde(Model):
 class AbcdeListItem(Model):
     import____os___PWNED: Annotated[AbcdeListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')] = None
     abcde: Annotated[
-        Literal["a\u202eb\u2066c\u200bd\ufeffe", "x"] | None,
+        Literal[
+            "a\u202eb\u2066c\u200bd\ufeffe",
+            "x",
+        ]
+        | None,
         Field(alias="a\u202eb\u2066c\u200bd\ufeffe", description="a b c d e"),
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
@@ -46,7 +55,11 @@ class EmojiAndAstralListItem(Model):
         EmojiAndAstralListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')
     ] = None
     emoji__and_astral_: Annotated[
-        Literal["emoji 😀 and astral \U0010ffff", "x"] | None,
+        Literal[
+            "emoji 😀 and astral \U0010ffff",
+            "x",
+        ]
+        | None,
         Field(alias="emoji 😀 and astral \U0010ffff", description="emoji 😀 and astral"),
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
@@ -69,7 +82,11 @@ class EndsWithABackslashListItem(Model):
         EndsWithABackslashListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')
     ] = None
     ends_with_a_backslash__: Annotated[
-        Literal["ends with a backslash \\", "x"] | None,
+        Literal[
+            "ends with a backslash \\",
+            "x",
+        ]
+        | None,
         Field(alias="ends with a backslash \\", description="ends with a backslash \\"),
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
@@ -92,7 +109,11 @@ class EndsWithAQuotePwned1ListItem(Model):
         EndsWithAQuotePwned1ListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')
     ] = None
     ends_with_a_quote____PWNED___1____: Annotated[
-        Literal['ends with a quote"""\nPWNED = 1\n"""', "x"] | None,
+        Literal[
+            'ends with a quote"""\nPWNED = 1\n"""',
+            "x",
+        ]
+        | None,
         Field(alias='ends with a quote"""\nPWNED = 1\n"""', description='ends with a quote"""\nPWNED = 1\n"""'),
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
@@ -156,7 +177,11 @@ class ImportOsSystemTouchPwnedListItem(Model):
         ImportOsSystemTouchPwnedListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')
     ] = None
     import____os___system__touch_PWNED__: Annotated[
-        Literal["__import__('os').system('touch PWNED')", "x"] | None,
+        Literal[
+            "__import__('os').system('touch PWNED')",
+            "x",
+        ]
+        | None,
         Field(alias="__import__('os').system('touch PWNED')", description="__import__('os').system('touch PWNED')"),
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
@@ -178,7 +203,8 @@ class NulBellEsc31MredCrPwned2FfPwnedNel8A3692ListItem(Model):
     ] = None
     nul__bell__esc__31mred_cr_PWNED___2_ff_PWNED_nelPWNED_lsPWNED_psPWNED: Annotated[
         Literal[
-            "nul\x00 bell\x07 esc\x1b[31mred cr\rPWNED = 2 ff\x0cPWNED nel\x85PWNED ls\u2028PWNED ps\u2029PWNED", "x"
+            "nul\x00 bell\x07 esc\x1b[31mred cr\rPWNED = 2 ff\x0cPWNED nel\x85PWNED ls\u2028PWNED ps\u2029PWNED",
+            "x",
         ]
         | None,
         Field(
@@ -207,7 +233,11 @@ class Pwned0XSPwnedPwnedPwnedListItem(Model):
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
     PWNED___0____x_s___PWNED____PWNED___PWNED_: Annotated[
-        Literal["{PWNED} {0} %(x)s ${PWNED} #{PWNED} `PWNED`", "x"] | None,
+        Literal[
+            "{PWNED} {0} %(x)s ${PWNED} #{PWNED} `PWNED`",
+            "x",
+        ]
+        | None,
         Field(
             alias="{PWNED} {0} %(x)s ${PWNED} #{PWNED} `PWNED`",
             description="{PWNED} {0} %(x)s ${PWNED} #{PWNED} `PWNED`",
@@ -236,7 +266,11 @@ class PwnedRawXClassMroListItem(Model):
     ] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
     PWNED_______raw______x____________class_____mro_____: Annotated[
-        Literal["{{ PWNED }} {% raw %}{# x #} {{ ''.__class__.__mro__ }}", "x"] | None,
+        Literal[
+            "{{ PWNED }} {% raw %}{# x #} {{ ''.__class__.__mro__ }}",
+            "x",
+        ]
+        | None,
         Field(
             alias="{{ PWNED }} {% raw %}{# x #} {{ ''.__class__.__mro__ }}",
             description="{{ PWNED }} {% raw %}{# x #} {{ ''.__class__.__mro__ }}",
@@ -261,7 +295,11 @@ class PwnedRawXClassMroPwnedRawXClassMro(Model):
 
 class PwnedTypeIgnoreListItem(Model):
     PWNED___type__ignore: Annotated[
-        Literal["# \nPWNED\n# type: ignore", "x"] | None,
+        Literal[
+            "# \nPWNED\n# type: ignore",
+            "x",
+        ]
+        | None,
         Field(alias="# \nPWNED\n# type: ignore", description="#\nPWNED\n# type: ignore"),
     ] = None
     import____os___PWNED: Annotated[
@@ -286,7 +324,12 @@ class QPwnedListItem(Model):
     import____os___PWNED: Annotated[QPwnedListItemImportOsPwned | None, Field(alias='__import__("os").PWNED')] = None
     p: Annotated[str | None, Field(pattern="^[\"']{3}PWNED\\\\$")] = None
     q_______PWNED: Annotated[
-        Literal["q'\"\\\"\\' PWNED", "x"] | None, Field(alias="q'\"\\\"\\' PWNED", description="q'\"\\\"\\' PWNED")
+        Literal[
+            "q'\"\\\"\\' PWNED",
+            "x",
+        ]
+        | None,
+        Field(alias="q'\"\\\"\\' PWNED", description="q'\"\\\"\\' PWNED"),
     ] = None
 
 
@@ -303,7 +346,11 @@ class QPwnedQPwned(Model):
 
 class ScriptPwnedScriptImgSrcXOnerrorPwnedLtListItem(Model):
     script_PWNED__script__img_src_x_onerror_PWNED___lt___________: Annotated[
-        Literal["<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ", "x"] | None,
+        Literal[
+            "<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ",
+            "x",
+        ]
+        | None,
         Field(
             alias="<script>PWNED</script><img src=x onerror=PWNED> &lt; <!-- --> ",
             description="<script>PWNED</script><img src=x onerror=PWNED> &lt;",

@@ -3,21 +3,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import (
+    Annotated,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
+    OneOf,
 )
 
 
 class ConditionOption1(Model):
-    all: list[Equals | ConditionOption1 | ConditionOption2]
+    all: list[
+        OneOf[
+            Equals,
+            ConditionOption1,
+            ConditionOption2,
+        ]
+    ]
 
 
 class ConditionOption2(Model):
-    not_: Annotated[Equals | ConditionOption1 | ConditionOption2, Field(alias="not")]
+    not_: Annotated[
+        OneOf[
+            Equals,
+            ConditionOption1,
+            ConditionOption2,
+        ],
+        Field(alias="not"),
+    ]
 
 
 class Equals(Model):

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -13,7 +18,13 @@ from .._runtime import (
 
 
 class Label(Model):
-    colour: Literal["red", "blue"] | None = None
+    colour: (
+        Literal[
+            "red",
+            "blue",
+        ]
+        | None
+    ) = None
     text: str | None = None
 
 

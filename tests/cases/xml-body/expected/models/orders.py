@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import (
+    Literal,
+)
 
 from .._runtime import (
     Model,
@@ -15,6 +17,12 @@ class Order(Model):
 
 
 class OrderLine(Model):
-    lang: Literal["de", "en"] | None = None
+    lang: (
+        Literal[
+            "de",
+            "en",
+        ]
+        | None
+    ) = None
     number: int | None = None
     text: str | None = None

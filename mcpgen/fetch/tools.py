@@ -12,9 +12,9 @@ import subprocess
 import sys
 from typing import Any
 
-from .plan import Plan
-from .problems import Problem, Rejected
-from .render import importable
+from ..plan import Plan
+from ..problems import Problem, Rejected
+from ..render import importable
 
 __all__ = ["listed"]
 

@@ -1,0 +1,821 @@
+"""What `compare` says of two schemas: case by case, and held against a validator.
+
+The table says what is told of each kind of change. The drawn pairs keep it honest: no value may be lost or gained of
+which nothing is told.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from conftest import TESTS
+from hypothesis import HealthCheck, example, given, note, settings
+from hypothesis import strategies as st
+
+from mcpgen.contract.schemas import SchemaChange, compare
+
+N, W, U, R = "narrowed", "widened", "undecided", "reworded"
+
+S: dict[str, Any] = {"type": "string"}
+I: dict[str, Any] = {"type": "integer"}
+NULL: dict[str, Any] = {"type": "null"}
+
+
+def enum(*values: Any) -> dict[str, Any]:
+    return {"enum": list(values)}
+
+
+def obj(*required: str, **properties: Any) -> dict[str, Any]:
+    """A closed object."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def opened(*required: str, **properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def array(items: Any = True, **more: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, **more}
+
+
+def any_of(*members: Any, **more: Any) -> dict[str, Any]:
+    return {"anyOf": list(members), **more}
+
+
+def one_of(*members: Any, **more: Any) -> dict[str, Any]:
+    return {"oneOf": list(members), **more}
+
+
+def titled(title: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"title": title, **schema, **more}
+
+
+def defs(schema: dict[str, Any], **named: Any) -> dict[str, Any]:
+    return {**schema, "$defs": named}
+
+
+def ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+PHONE = opened("type", type={"const": "phone"}, number=S)
+EMAIL = opened("type", type={"const": "email"}, address=S)
+FAX = opened("type", type={"const": "fax"}, line=I)
+CARD = titled("Card", obj("pan", pan=S))
+BANK = titled("Bank", obj("iban", iban=S))
+LIST = defs(obj(head=ref("Item")), Item=obj(value=S, next=ref("Item")))
+
+CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
+    # --- the same
+    "type array and anyOf": ({"type": ["string", "null"]}, any_of(S, NULL), []),
+    "anyOf and oneOf of types": (one_of(S, I), any_of(I, S), []),
+    "one-member anyOf": (any_of(S), S, []),
+    "one-member oneOf in allOf": ({"allOf": [one_of(S)]}, S, []),
+    "allOf merged": (
+        {"allOf": [{"type": "string", "minLength": 1}, {"maxLength": 3}]},
+        {**S, "minLength": 1, "maxLength": 3},
+        [],
+    ),
+    "const and enum": ({"const": "a"}, enum("a"), []),
+    "const and enum with type": ({"const": "a"}, {"type": "string", "enum": ["a"]}, []),
+    "constants and enum": (one_of({"const": "a"}, {"const": "b"}), enum("a", "b"), []),
+    "nullable enum": (any_of(enum("a", "b"), NULL), enum("a", "b", None), []),
+    "booleans listed": ({"type": "boolean"}, enum(True, False), []),
+    "true and {}": (obj(a=True), obj(a={}), []),
+    "false and not": (obj(a=False), obj(a={"not": {}}), []),
+    "number of whole steps": (I, {"type": "number", "multipleOf": 1}, []),
+    "exclusive bound of integers": ({**I, "exclusiveMinimum": 0}, {**I, "minimum": 1}, []),
+    "numbers that are equal": ({**I, "minimum": 1}, {**I, "minimum": 1.0}, []),
+    "a rule of another type": (S, {**S, "minimum": 3, "required": ["a"]}, []),
+    "an enum that a limit leaves as it is": (enum("a", "b"), {**enum("a", "b"), "maxLength": 3}, []),
+    "an enum that a limit shortens": (enum("a"), {**enum("a", "bb"), "maxLength": 1}, []),
+    "small integers listed": ({**I, "minimum": 1, "maximum": 3}, enum(1, 2, 3), []),
+    "order of properties and names": (obj("b", "a", a=S, b=I), obj("a", "b", b=I, a=S), []),
+    "component renamed": (defs(obj(a=ref("Old")), Old=S), defs(obj(a=ref("New")), New=S), []),
+    "component inlined": (defs(obj(a=ref("Old")), Old=obj(x=I)), obj(a=obj(x=I)), []),
+    "component not used": (defs(S, Old=I), defs(S, Old=S), []),
+    "recursive component renamed": (
+        LIST,
+        defs(obj(head=ref("Node")), Node=obj(value=S, next=ref("Node"))),
+        [],
+    ),
+    "reference to the root": ({**obj(up={"$ref": "#"}), "$id": "a"}, {**obj(up={"$ref": "#"}), "$id": "b"}, []),
+    "reference by anchor": (defs(ref("A"), A=S), defs({"$ref": "#a"}, A={"$anchor": "a", "type": "string"}), []),
+    "least properties that are required anyhow": (opened("a", a=S), {**opened("a", a=S), "minProperties": 1}, []),
+    "two closed objects merged": (
+        {"allOf": [obj(a=S), {"properties": {"a": {"minLength": 1}, "b": I}}]},
+        obj(a={**S, "minLength": 1}, b=False),
+        [],
+    ),
+    "members in another order": (any_of(PHONE, EMAIL), any_of(EMAIL, PHONE), []),
+    "oneOf that cannot overlap": (one_of(PHONE, EMAIL), any_of(PHONE, EMAIL), []),
+    "no effect of a lone then": (S, {**S, "then": {"minLength": 9}}, []),
+    "rules inside of a union and beside it": (
+        {"type": "object", "required": ["a"], "anyOf": [{"required": ["b"]}, {"required": ["c"]}]},
+        any_of({"type": "object", "required": ["a", "b"]}, {"type": "object", "required": ["a", "c"]}),
+        [],
+    ),
+    "comments and ids": ({**S, "$comment": "x", "$schema": "y"}, {**S, "$comment": "z"}, []),
+    # --- types
+    "type narrowed": ({"type": ["string", "integer"]}, S, [(N, "type-narrowed", "")]),
+    "type widened": (obj(a=S), obj(a={"type": ["string", "boolean"]}), [(W, "type-widened", "a")]),
+    "type changed": (obj(a=S), obj(a=I), [(N, "type-changed", "a"), (W, "type-changed", "a")]),
+    "number to integer": ({"type": "number"}, I, [(N, "type-narrowed", "")]),
+    "integer to number": (I, {"type": "number"}, [(W, "type-widened", "")]),
+    "null dropped": (obj(a={"type": ["string", "null"]}), obj(a=S), [(N, "null-dropped", "a")]),
+    "null added": (obj(a=S), obj(a=any_of(S, NULL)), [(W, "null-added", "a")]),
+    "null dropped from an enum": (enum("a", None), enum("a"), [(N, "null-dropped", "")]),
+    "anything to a type": ({}, S, [(N, "type-narrowed", "")]),
+    "a type to anything": (opened("a", a=S), {}, [(W, "type-widened", "")]),
+    "nothing valid any more": (obj(a=S), obj(a=False), [(N, "type-narrowed", "a")]),
+    "null dropped and type changed": (
+        any_of(S, NULL),
+        I,
+        [(N, "null-dropped", ""), (N, "type-changed", ""), (W, "type-changed", "")],
+    ),
+    # --- values
+    "value removed": (enum("a", "b", "c"), enum("a", "c"), [(N, "value-removed", "")]),
+    "value added": (enum("a"), {"const": "a"} | enum("a", "b"), []),
+    "values added": (obj(s=enum("a")), obj(s=enum("a", "b", "c")), [(W, "value-added", "s")]),
+    "value swapped": (enum("a", "b"), enum("a", "c"), [(N, "value-removed", ""), (W, "value-added", "")]),
+    "values reordered": (enum("a", "b"), enum("b", "a"), [(R, "values-reordered", "")]),
+    "const changed": ({"const": 1}, {"const": 2}, [(N, "value-removed", ""), (W, "value-added", "")]),
+    "true is not one": ({"const": 1}, {"const": True}, [(N, "value-removed", ""), (W, "value-added", "")]),
+    "enum added": (S, enum("a"), [(N, "value-removed", "")]),
+    "enum dropped": ({**S, **enum("a")}, S, [(W, "value-added", "")]),
+    "enum for a limit": (
+        {**S, "maxLength": 1},
+        enum("a", "bb"),
+        [(N, "value-removed", ""), (W, "value-added", "")],
+    ),
+    "enum for a pattern": (enum("a"), {**S, "pattern": "a"}, [(U, "pattern-added", ""), (W, "value-added", "")]),
+    "values of mixed types": (enum("a", 1), enum("a", 2), [(N, "value-removed", ""), (W, "value-added", "")]),
+    "value of one type gone": (enum("a", 1), enum("a"), [(N, "value-removed", "")]),
+    "what a value means": (
+        one_of({"const": 1, "title": "Low"}, {"const": 2, "title": "High"}),
+        one_of({"const": 1, "title": "Minor"}, {"const": 2, "title": "High"}),
+        [(R, "description-changed", "")],
+    ),
+    "objects listed": (enum({"a": 1}), enum({"a": 1.0}, {"a": 2}), [(W, "value-added", "")]),
+    # --- limits
+    "maxLength lowered": ({**S, "maxLength": 5}, {**S, "maxLength": 4}, [(N, "limit-tightened", "")]),
+    "maxLength dropped": ({**S, "maxLength": 5}, S, [(W, "limit-loosened", "")]),
+    "minimum raised, maximum raised": (
+        {**I, "minimum": 1, "maximum": 5},
+        {**I, "minimum": 2, "maximum": 6},
+        [(N, "limit-tightened", ""), (W, "limit-loosened", "")],
+    ),
+    "bound made exclusive": (
+        {"type": "number", "maximum": 1},
+        {"type": "number", "exclusiveMaximum": 1},
+        [(N, "limit-tightened", "")],
+    ),
+    "multipleOf made a divisor": ({**I, "multipleOf": 10}, {**I, "multipleOf": 5}, [(W, "limit-loosened", "")]),
+    "multipleOf changed": (
+        {**I, "multipleOf": 2},
+        {**I, "multipleOf": 3},
+        [(N, "limit-tightened", ""), (W, "limit-loosened", "")],
+    ),
+    "multipleOf in tenths": (
+        {"type": "number", "multipleOf": 0.1},
+        {"type": "number", "multipleOf": 0.3},
+        [(N, "limit-tightened", "")],
+    ),
+    "a bound that integers do not feel": (
+        {"type": "number", "minimum": 0.5},
+        {**I, "minimum": 0.5},
+        [(N, "type-narrowed", "")],
+    ),
+    "minItems and uniqueItems": (
+        array(S, minItems=1),
+        array(S, uniqueItems=True),
+        [(N, "limit-tightened", ""), (W, "limit-loosened", "")],
+    ),
+    "maxProperties added": (opened(), {**opened(), "maxProperties": 3}, [(N, "limit-tightened", "")]),
+    "minProperties dropped": ({**opened(), "minProperties": 2}, opened(), [(W, "limit-loosened", "")]),
+    # --- patterns and formats
+    "pattern changed": ({**S, "pattern": "a"}, {**S, "pattern": "b"}, [(U, "pattern-changed", "")]),
+    "pattern added": (S, {**S, "pattern": "b"}, [(N, "pattern-added", "")]),
+    "pattern removed": ({**S, "pattern": "b"}, S, [(W, "pattern-removed", "")]),
+    "format added": (S, {**S, "format": "date"}, [(N, "format-added", "")]),
+    "format removed": ({**S, "format": "date"}, S, [(W, "format-removed", "")]),
+    "format changed": ({**S, "format": "date"}, {**S, "format": "time"}, [(U, "format-changed", "")]),
+    "format of more values": ({**I, "format": "int32"}, {**I, "format": "int64"}, [(W, "format-changed", "")]),
+    "format of fewer values": ({**S, "format": "iri"}, {**S, "format": "uri"}, [(N, "format-changed", "")]),
+    "contentEncoding added": (S, {**S, "contentEncoding": "base64"}, [(N, "format-added", "")]),
+    "pattern and length": (
+        {**S, "pattern": "a", "maxLength": 9},
+        {**S, "pattern": "b", "maxLength": 8},
+        [(N, "limit-tightened", ""), (U, "pattern-changed", "")],
+    ),
+    # --- properties
+    "property removed": (obj(a=S, b=S), obj(a=S), [(N, "property-removed", "b")]),
+    "required property removed": (obj("b", a=S, b=S), obj(a=S), [(N, "property-removed", "b")]),
+    "property added": (obj(a=S), obj(a=S, b=S), [(W, "property-added", "b")]),
+    "required property added": (obj(a=S), obj("b", a=S, b=S), [(N, "property-added-required", "b")]),
+    "property removed from an open object": (opened(a=S, b=S), opened(a=S), [(N, "property-removed", "b")]),
+    "property added to an open object": (opened(a=S), opened(a=S, b=S), [(W, "property-added", "b")]),
+    "property renamed": (obj(a=S), obj(b=S), [(N, "property-removed", "a"), (W, "property-added", "b")]),
+    "made required": (obj(a=S), obj("a", a=S), [(N, "required-added", "a")]),
+    "made optional": (obj("a", a=S), obj(a=S), [(W, "required-dropped", "a")]),
+    "required without a description": (opened(), {**opened(), "required": ["x"]}, [(N, "required-added", "x")]),
+    "three levels deep": (
+        obj(incident=opened(priority=obj(id=S))),
+        obj(incident=opened(priority=obj("id", id={**S, "maxLength": 9}))),
+        [(N, "limit-tightened", "incident.priority.id"), (N, "required-added", "incident.priority.id")],
+    ),
+    "extras forbidden": (opened(a=S), obj(a=S), [(N, "extras-forbidden", "")]),
+    "extras allowed": (obj(a=S), opened(a=S), [(W, "extras-allowed", "")]),
+    "extras of a type": (
+        obj(labels={"type": "object"}),
+        obj(labels={"type": "object", "additionalProperties": S}),
+        [(N, "type-narrowed", "labels.*")],
+    ),
+    "map values": (
+        obj(labels={"type": "object", "additionalProperties": {**S, "maxLength": 5}}),
+        obj(labels={"type": "object", "additionalProperties": {**S, "maxLength": 6}}),
+        [(W, "limit-loosened", "labels.*")],
+    ),
+    "property of a map described": (
+        {"type": "object", "additionalProperties": S},
+        {"type": "object", "additionalProperties": S, "properties": {"a": {**S, "maxLength": 1}}},
+        [(N, "property-added", "a"), (W, "property-added", "a")],
+    ),
+    "property of a map no longer described": (
+        {"type": "object", "additionalProperties": S, "properties": {"a": {**S, "maxLength": 1}}},
+        {"type": "object", "additionalProperties": S},
+        [(N, "property-removed", "a"), (W, "property-removed", "a")],
+    ),
+    "patternProperties": (
+        {"type": "object", "patternProperties": {"^x-": S}},
+        {"type": "object", "patternProperties": {"^x-": I}},
+        [(N, "type-changed", "/^x-/"), (W, "type-changed", "/^x-/")],
+    ),
+    "pattern of names added": (
+        opened(),
+        {"type": "object", "patternProperties": {"^x-": S}},
+        [(N, "pattern-property-added", "/^x-/")],
+    ),
+    "pattern of names in a closed object": (
+        {"type": "object", "patternProperties": {"a": S}, "additionalProperties": False},
+        {"type": "object", "patternProperties": {"a": S, "b": S}, "additionalProperties": False},
+        [(U, "pattern-property-added", "/b/")],
+    ),
+    "property beside a pattern": (
+        {"type": "object", "patternProperties": {"a": S}, "additionalProperties": False},
+        {"type": "object", "patternProperties": {"a": S}, "additionalProperties": False, "properties": {"b": S}},
+        [(U, "property-added", "b"), (W, "property-added", "b")],
+    ),
+    "propertyNames": (
+        obj(labels={"type": "object", "propertyNames": {"maxLength": 9}}),
+        obj(labels={"type": "object", "propertyNames": {"maxLength": 8}}),
+        [(N, "limit-tightened", "labels{name}")],
+    ),
+    "dependentRequired": (
+        {**opened(a=S, b=S, c=S), "dependentRequired": {"a": ["b"]}},
+        {**opened(a=S, b=S, c=S), "dependentRequired": {"a": ["c"]}},
+        [(N, "dependency-added", ""), (W, "dependency-dropped", "")],
+    ),
+    "dependentSchemas": (
+        {**opened(a=S), "dependentSchemas": {"a": {"required": ["b"]}}},
+        opened(a=S),
+        [(W, "required-dropped", "{with a}.b")],
+    ),
+    "names that need quotes": (
+        obj(**{"a.b": obj(**{"x[]": S, "*": S})}),
+        obj(**{"a.b": obj(**{"x[]": I, "*": S})}),
+        [(N, "type-changed", '"a.b"."x[]"'), (W, "type-changed", '"a.b"."x[]"')],
+    ),
+    "unevaluatedProperties": (
+        {"type": "object", "allOf": [opened(a=S)], "unevaluatedProperties": False},
+        {"type": "object", "allOf": [opened(a=S, b=S)], "unevaluatedProperties": False},
+        [(U, "constraint-changed", ""), (W, "property-added", "b")],
+    ),
+    # --- arrays
+    "items": (
+        obj(list=array(obj(id=S))),
+        obj(list=array(obj(id={**S, "minLength": 1}))),
+        [(N, "limit-tightened", "list[].id")],
+    ),
+    "items of a type": (array(), array(S), [(N, "type-narrowed", "[]")]),
+    "items forbidden": (array(S), array(False), [(N, "items-forbidden", "[]")]),
+    "items allowed": (array(False, prefixItems=[S]), array(S, prefixItems=[S]), [(W, "items-allowed", "[]")]),
+    "an item of a tuple": (
+        array(False, prefixItems=[S, I]),
+        array(False, prefixItems=[S, {"type": "number"}]),
+        [(W, "type-widened", "[1]")],
+    ),
+    "an item of a tuple gone": (
+        array(False, prefixItems=[S, I]),
+        array(False, prefixItems=[S]),
+        [(N, "items-removed", "[1]")],
+    ),
+    "an item of a tuple new": (
+        array(False, prefixItems=[S]),
+        array(False, prefixItems=[S, I]),
+        [(W, "items-added", "[1]")],
+    ),
+    "a first item described": (array(S), array(S, prefixItems=[enum("a")]), [(N, "value-removed", "[0]")]),
+    "contains added": (array(S), array(S, contains={"const": "a"}), [(N, "contains-added", "{contains}")]),
+    "contains": (
+        array(S, contains=enum("a")),
+        array(S, contains=enum("a", "b")),
+        [(W, "value-added", "{contains}")],
+    ),
+    "contains counted": (
+        array(S, contains=enum("a"), maxContains=2),
+        array(S, contains=enum("a", "b"), maxContains=2),
+        [(U, "constraint-changed", "{contains}")],
+    ),
+    "maxContains": (
+        array(S, contains=enum("a"), maxContains=2),
+        array(S, contains=enum("a"), maxContains=1),
+        [(N, "limit-tightened", "{contains}")],
+    ),
+    # --- unions
+    "member removed": (any_of(PHONE, EMAIL, FAX), any_of(PHONE, FAX), [(N, "union-member-removed", "(email)")]),
+    "member added": (
+        obj(contact=any_of(CARD, BANK)),
+        obj(contact=any_of(CARD, BANK, titled("Cash", obj("amount", amount=I)))),
+        [(W, "union-member-added", "contact(Cash)")],
+    ),
+    "a second member": (
+        obj(pay=CARD),
+        obj(pay=any_of(CARD, BANK)),
+        [(W, "union-member-added", "pay(Bank)")],
+    ),
+    "member covered by another": (
+        any_of(S, {**S, "format": "date"}),
+        S,
+        [(R, "union-member-removed", "(string #2)")],
+    ),
+    "member narrowed, and another takes it": (
+        any_of(titled("Short", {**S, "maxLength": 5}), titled("Any", S)),
+        any_of(titled("Short", {**S, "maxLength": 3}), titled("Any", S)),
+        [(R, "limit-tightened", "(Short)")],
+    ),
+    "member swapped": (
+        any_of(PHONE, EMAIL),
+        any_of(PHONE, FAX),
+        [(N, "union-member-removed", "(email)"), (W, "union-member-added", "(fax)")],
+    ),
+    "property of a member": (
+        obj(to=any_of(PHONE, EMAIL)),
+        obj(to=any_of(PHONE, {**EMAIL, "properties": {**EMAIL["properties"], "address": {**S, "maxLength": 9}}})),
+        [(N, "limit-tightened", "to(email).address")],
+    ),
+    "member known by its component": (
+        defs(any_of(ref("A"), ref("B")), A=obj("a", a=S), B=obj("b", b=S)),
+        defs(any_of(ref("B"), ref("A")), A=obj("a", a=S), B=obj("b", b=I)),
+        [(N, "type-changed", "(B).b"), (W, "type-changed", "(B).b")],
+    ),
+    "members of two types": (
+        obj(p=any_of(S, obj(id=S))),
+        obj(p=any_of({**S, "maxLength": 9}, obj(id=S, name=S))),
+        [(N, "limit-tightened", "p"), (W, "property-added", "p.name")],
+    ),
+    "member and null": (any_of(PHONE, EMAIL, NULL), any_of(PHONE, EMAIL), [(N, "null-dropped", "")]),
+    "words of a member": (
+        any_of(titled("A", S, description="one", pattern="a"), titled("B", {**S, "pattern": "b"})),
+        any_of(titled("A", S, description="two", pattern="a"), titled("B", {**S, "pattern": "b"})),
+        [(R, "description-changed", "(A)")],
+    ),
+    "oneOf that can overlap": (
+        one_of(titled("A", opened("a", a=S)), titled("B", opened("b", b=S))),
+        one_of(titled("A", opened("a", a=I)), titled("B", opened("b", b=S))),
+        [(N, "type-changed", "(A).a"), (U, "overlap-changed", ""), (W, "type-changed", "(A).a")],
+    ),
+    "oneOf loosened": (
+        one_of(opened("a", a=S), opened("b", b=S)),
+        any_of(opened("a", a=S), opened("b", b=S)),
+        [(W, "overlap-allowed", "")],
+    ),
+    "anyOf tightened": (
+        any_of(opened("a", a=S), opened("b", b=S)),
+        one_of(opened("a", a=S), opened("b", b=S)),
+        [(N, "overlap-forbidden", "")],
+    ),
+    "property added to a member of oneOf": (
+        one_of(titled("A", opened("a", a=S)), titled("B", opened("b", b=S))),
+        one_of(titled("A", opened("a", a=S, c=S)), titled("B", opened("b", b=S))),
+        [(W, "property-added", "(A).c")],
+    ),
+    "a union beside rules": (
+        opened(a=S, b=S),
+        {**opened(a=S, b=S), "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        [(N, "union-added", "")],
+    ),
+    "a member of a union beside rules": (
+        {**opened(a=S, b=S, c=S), "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        {**opened(a=S, b=S, c=S), "anyOf": [{"required": ["a"]}, {"required": ["c"]}]},
+        [(N, "union-member-removed", "(object #2)"), (W, "union-member-added", "(object #2)")],
+    ),
+    # --- not, if
+    "not added": (S, {**S, "not": {"const": "a"}}, [(N, "not-added", "")]),
+    "not of a type": (
+        {"type": ["string", "null"]},
+        {"type": ["string", "null"], "not": NULL},
+        [(N, "null-dropped", "")],
+    ),
+    "not widened": (
+        {**S, "not": enum("a", "b")},
+        {**S, "not": enum("a")},
+        [(W, "not-changed", "")],
+    ),
+    "not of a pattern": ({**S, "not": {"pattern": "a"}}, {**S, "not": {"pattern": "b"}}, [(U, "not-changed", "")]),
+    "then": (
+        {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
+        {"if": {"required": ["a"]}, "then": {"required": ["c"]}},
+        [(N, "required-added", "{then}.c"), (W, "required-dropped", "{then}.b")],
+    ),
+    "another condition": (
+        {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
+        {"if": {"required": ["x"]}, "then": {"required": ["b"]}},
+        [(U, "condition-changed", "")],
+    ),
+    "condition added": (opened(), {**opened(), "if": {"required": ["a"]}, "else": False}, [(N, "condition-added", "")]),
+    # --- references
+    "a component in two places": (
+        defs(obj(a=ref("A"), b=ref("A")), A=S),
+        defs(obj(a=ref("A"), b=ref("A")), A={**S, "maxLength": 3}),
+        [(N, "limit-tightened", "a"), (N, "limit-tightened", "b")],
+    ),
+    "a recursive component": (
+        LIST,
+        defs(obj(head=ref("Item")), Item=obj(value=I, next=ref("Item"))),
+        [(N, "type-changed", "head.value"), (W, "type-changed", "head.value")],
+    ),
+    "words beside a reference": (
+        defs(obj(a={**ref("A"), "description": "x"}), A=titled("A", S, description="y")),
+        defs(obj(a={**ref("A"), "description": "x"}), A=titled("A", S, description="z")),
+        [],
+    ),
+    "another document": ({"$ref": "https://x/y"}, {"$ref": "https://x/z"}, [(U, "constraint-changed", "")]),
+    # --- words
+    "description": (
+        obj(a={**S, "description": "x"}),
+        obj(a={**S, "description": "y"}),
+        [(R, "description-changed", "a")],
+    ),
+    "description of a nullable form": (
+        any_of({**S, "description": "x"}, NULL),
+        {"type": ["string", "null"], "description": "y"},
+        [(R, "description-changed", "")],
+    ),
+    "title, default, examples, deprecated": (
+        {**S, "title": "x", "default": "x", "examples": ["x"]},
+        {**S, "default": "y", "examples": ["y"], "deprecated": True},
+        [
+            (R, "default-changed", ""),
+            (R, "deprecated-changed", ""),
+            (R, "examples-changed", ""),
+            (R, "title-changed", ""),
+        ],
+    ),
+    "readOnly": (S, {**S, "readOnly": True}, [(U, "access-changed", "")]),
+    "extension": (S, {**S, "x-a": 1}, [(R, "annotation-changed", "")]),
+    # --- what is not understood
+    "unknown keyword": ({**S, "nullable": True}, S, [(U, "constraint-changed", "")]),
+    "keyword of the wrong kind": ({**S, "minLength": "1"}, {**S, "minLength": "2"}, [(U, "constraint-changed", "")]),
+    # --- two at once
+    "argument and word": (
+        obj(a=S, b={**S, "description": "x"}),
+        obj("a", a=S, b={**S, "description": "y"}),
+        [(N, "required-added", "a"), (R, "description-changed", "b")],
+    ),
+    "type and requiredness": (
+        obj("a", a=S),
+        obj(a={"type": ["string", "null"]}),
+        [(W, "null-added", "a"), (W, "required-dropped", "a")],
+    ),
+}
+
+
+def told(changes: list[SchemaChange]) -> list[tuple[str, str, str]]:
+    return sorted((c.verdict, c.what, c.place) for c in changes)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name: str) -> None:
+    old, new, expected = CASES[name]
+    untouched = copy.deepcopy((old, new))
+    changes = compare(old, new)
+    assert told(changes) == sorted(expected), changes
+    assert (old, new) == untouched
+    assert changes == sorted(changes, key=lambda c: (c.place, c.what))
+    assert all(c.reason and "\n" not in c.reason for c in changes)
+    json.dumps([(c.old, c.new) for c in changes])
+    assert compare(old, old) == compare(new, copy.deepcopy(new)) == []
+
+
+# --- held against a validator -----------------------------------------------------------------------------------------
+
+NAMES = ["a", "b", "c"]
+TEXTS = ["", "a", "b", "ab", "abc", "2024-05-06"]
+NUMBERS = [-1, 0, 1, 1.5, 2, 3, 4, 6]
+VALUES: list[Any] = [*TEXTS, *NUMBERS, None, True, False, [], ["a"], {}, {"a": 1}]
+
+
+def some(**choices: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of the keywords."""
+    return st.fixed_dictionaries({}, optional=choices)
+
+
+SIZES = st.integers(0, 3)
+STRINGS = some(
+    minLength=SIZES,
+    maxLength=SIZES,
+    pattern=st.sampled_from(["^a", "b$"]),
+    format=st.sampled_from(["date", "time"]),
+)
+NUMERIC = some(
+    minimum=st.sampled_from(NUMBERS),
+    exclusiveMinimum=st.sampled_from(NUMBERS),
+    maximum=st.sampled_from(NUMBERS),
+    exclusiveMaximum=st.sampled_from(NUMBERS),
+    multipleOf=st.sampled_from([0.5, 1, 1.5, 2, 3]),
+)
+TYPES = st.one_of(
+    st.sampled_from(["null", "boolean", "integer", "number", "string", "array", "object"]),
+    st.lists(
+        st.sampled_from(["null", "boolean", "integer", "number", "string", "array", "object"]),
+        min_size=1,
+        max_size=3,
+        unique=True,
+    ),
+)
+LISTED = st.lists(st.sampled_from(VALUES), min_size=1, max_size=4).map(lambda v: {"enum": v})
+LEAVES = st.one_of(
+    st.booleans(),
+    TYPES.map(lambda t: {"type": t}),
+    STRINGS.map(lambda s: {"type": "string", **s}),
+    STRINGS,
+    NUMERIC.map(lambda s: {"type": "number", **s}),
+    NUMERIC.map(lambda s: {"type": "integer", **s}),
+    LISTED,
+    st.sampled_from(VALUES).map(lambda v: {"const": v}),
+    st.builds(lambda one, two: {**one, **two}, LISTED, st.one_of(STRINGS, NUMERIC)),
+    st.sampled_from(["One", "Two"]).map(ref),
+)
+
+
+def keywords(inner: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
+    """The keywords whose values are schemas, and those that go with them."""
+    few = st.lists(inner, min_size=1, max_size=3)
+    names = st.lists(st.sampled_from(NAMES), max_size=2, unique=True)
+    return {
+        "properties": st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+        "required": names,
+        "additionalProperties": st.one_of(st.just(False), st.just(False), inner),
+        "patternProperties": st.dictionaries(st.sampled_from(["^a", "b|c"]), inner, min_size=1, max_size=2),
+        "propertyNames": inner,
+        "dependentRequired": st.dictionaries(st.sampled_from(NAMES), names, max_size=2),
+        "dependentSchemas": st.dictionaries(st.sampled_from(NAMES), inner, max_size=1),
+        "minProperties": SIZES,
+        "maxProperties": SIZES,
+        "unevaluatedProperties": st.one_of(st.just(False), inner),
+        "items": inner,
+        "prefixItems": few,
+        "contains": inner,
+        "minContains": st.integers(0, 2),
+        "maxContains": st.integers(0, 2),
+        "minItems": SIZES,
+        "maxItems": SIZES,
+        "uniqueItems": st.booleans(),
+        "anyOf": few,
+        "oneOf": few,
+        "allOf": few,
+        "not": inner,
+        "if": inner,
+        "then": inner,
+        "else": inner,
+    }
+
+
+def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    every = keywords(inner)
+
+    def of(type_: str | None, *keys: str) -> st.SearchStrategy[Any]:
+        chosen = some(**{k: every[k] for k in keys})
+        return chosen.map(lambda s: {"type": type_, **s}) if type_ else chosen
+
+    return st.one_of(
+        of("object", "properties", "required", "additionalProperties"),
+        of("object", "properties", "required", "additionalProperties", "patternProperties", "minProperties"),
+        of("object", "propertyNames", "dependentRequired", "dependentSchemas", "maxProperties", "properties"),
+        of("object", "properties", "allOf", "unevaluatedProperties"),
+        of("array", "items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
+        of("array", "contains", "minContains", "maxContains", "items"),
+        every["anyOf"].map(lambda m: {"anyOf": m}),
+        every["oneOf"].map(lambda m: {"oneOf": m}),
+        every["allOf"].map(lambda m: {"allOf": m}),
+        of(None, "anyOf", "properties", "required"),
+        of(None, "not", "oneOf"),
+        of(None, "if", "then", "else"),
+    )
+
+
+SCHEMAS = st.recursive(LEAVES, compound, max_leaves=6)
+
+
+SINGLE = {
+    *("additionalProperties", "propertyNames", "unevaluatedProperties", "items", "contains"),
+    *("not", "if", "then", "else"),
+}
+
+
+def places(schema: Any) -> Iterator[tuple[Any, Any]]:
+    """Where the schemas are: what holds them, and their key in it."""
+    for key, value in list(schema.items()) if isinstance(schema, dict) else ():
+        if key in ("properties", "patternProperties", "dependentSchemas"):
+            inner: list[tuple[Any, Any]] = [(value, k) for k in value]
+        elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            inner = [(value, i) for i in range(len(value))]
+        else:
+            inner = [(schema, key)] if key in SINGLE else []
+        for holder, at in inner:
+            yield holder, at
+            yield from places(holder[at])
+
+
+@st.composite
+def mutated(draw: st.DrawFn, schema: Any) -> Any:
+    """The schema with a thing or two changed."""
+    whole = {"schema": copy.deepcopy(schema)}
+    for _ in range(draw(st.integers(1, 2))):
+        spots = [(whole, "schema"), *places(whole["schema"])]
+        holder, key = draw(st.sampled_from(spots))
+        there = holder[key]
+        wrap = st.sampled_from(["anyOf", "oneOf", "allOf"])
+        ways = [
+            SCHEMAS,
+            st.builds(lambda w: {w: [there]}, wrap),
+            st.builds(lambda w, other: {w: [there, other]}, wrap, SCHEMAS),
+            st.just({"anyOf": [there, {"type": "null"}]}),
+            st.just({"not": {"not": there}}),
+        ]
+        if isinstance(there, dict) and there:
+            change = st.one_of(st.sampled_from([STRINGS, NUMERIC]).flatmap(lambda s: s), some(**keywords(LEAVES)))
+            ways += [
+                st.sampled_from(sorted(there)).map(lambda k: {n: v for n, v in there.items() if n != k}),
+                change.map(lambda more: {**there, **more}),
+                st.sampled_from(sorted(there)).flatmap(
+                    lambda k: keywords(LEAVES).get(k, st.just(there[k])).map(lambda v: {**there, k: v})
+                ),
+            ]
+            for k in ("properties", "patternProperties"):
+                if there.get(k):
+                    ways.append(
+                        st.builds(
+                            lambda drop, k=k: {**there, k: {n: v for n, v in there[k].items() if n != drop}},
+                            st.sampled_from(sorted(there[k])),
+                        )
+                    )
+            for k in ("anyOf", "oneOf", "allOf", "enum"):
+                if k in there:
+                    ways += [
+                        st.permutations(there[k]).map(lambda v, k=k: {**there, k: v}),
+                        st.permutations(there[k]).map(lambda v, k=k: {**there, k: v[1:] or v}),
+                    ]
+        holder[key] = draw(st.one_of(ways))
+    return whole["schema"]
+
+
+# the components are objects, so that no schema is a member of itself
+COMPONENTS = st.fixed_dictionaries(
+    {
+        n: st.builds(
+            lambda p, more: {"type": "object", "properties": p, **more},
+            st.dictionaries(st.sampled_from(NAMES), LEAVES, max_size=2),
+            some(additionalProperties=st.just(False), required=st.lists(st.sampled_from(NAMES), max_size=1)),
+        )
+        for n in ("One", "Two")
+    }
+)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two schemas, the second made from the first."""
+    schema, components = draw(SCHEMAS), draw(COMPONENTS)
+    later, others = draw(mutated(schema)), copy.deepcopy(components)
+    if draw(st.booleans()):
+        name = draw(st.sampled_from(["One", "Two"]))
+        others[name] = draw(
+            mutated(components[name]).filter(lambda s: isinstance(s, dict) and s.get("type") == "object")
+        )
+    if draw(st.booleans()):
+        others = {{"One": "Eins", "Two": "Zwei"}[n]: s for n, s in others.items()}
+        text = json.dumps([later, others])
+        later, others = json.loads(text.replace("$defs/One", "$defs/Eins").replace("$defs/Two", "$defs/Zwei"))
+    sides = []
+    for one, named in ((schema, components), (later, others)):
+        # what stands beside a reference to the component holds as well, whatever it is
+        sides.append(defs(one if isinstance(one, dict) else {"allOf": [one]}, **named))
+    return sides[0], sides[1]
+
+
+def drawn(rng: random.Random, schema: Any, root: Any, depth: int = 0) -> Any:
+    """A value that may be valid."""
+    if not isinstance(schema, dict) or depth > 5 or rng.random() < 0.07:
+        return rng.choice(VALUES)
+    if "$ref" in schema:
+        return drawn(rng, root["$defs"][schema["$ref"].rpartition("/")[2]], root, depth + 1)
+    ways = [k for k in ("anyOf", "oneOf", "allOf", "enum", "const", "type", "not", "then", "else") if k in schema]
+    ways += ["object"] * (("properties" in schema) + ("required" in schema)) + ["array"] * ("items" in schema)
+    way = rng.choice(ways or ["values"])
+    if way in ("anyOf", "oneOf", "allOf"):
+        return drawn(rng, rng.choice(schema[way]), root, depth + 1)
+    if way in ("then", "else"):
+        return drawn(rng, schema[way], root, depth + 1)
+    if way == "enum":
+        return rng.choice(schema["enum"])
+    if way == "const":
+        return schema["const"]
+    if way == "not":
+        # of a double negation, what is inside
+        return drawn(rng, schema["not"].get("not", True) if isinstance(schema["not"], dict) else True, root, depth + 1)
+    kind = way
+    if way == "type":
+        kind = schema["type"] if isinstance(schema["type"], str) else rng.choice(schema["type"])
+    if kind == "object":
+        properties = schema.get("properties", {})
+        names = {n for n in NAMES if rng.random() < 0.4} | {n for n in schema.get("required", ()) if rng.random() < 0.9}
+        extra = schema.get("additionalProperties", True)
+        return {n: drawn(rng, properties.get(n, extra), root, depth + 1) for n in sorted(names)}
+    if kind == "array":
+        prefix = schema.get("prefixItems", [])
+        length = rng.choice([0, 1, 1, 2, 2, 3])
+        inner = [*prefix, *[rng.choice([schema.get("items", True), schema.get("contains", True)])] * 3]
+        return [drawn(rng, inner[i], root, depth + 1) for i in range(length)]
+    if kind == "string":
+        return rng.choice(TEXTS)
+    if kind in ("number", "integer"):
+        return rng.choice(NUMBERS)
+    return rng.choice([True, False]) if kind == "boolean" else None if kind == "null" else rng.choice(VALUES)
+
+
+def keys_in(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_in, value.values()))
+    return set().union(*map(keys_in, value)) if isinstance(value, list) else set()
+
+
+def excused(value: Any, changes: list[SchemaChange], lost: bool) -> bool:
+    """Tell whether the module says that this is not told: how properties that come and go are read there.
+
+    A property that comes to an open object is told as widened, though some of its values were allowed unchecked; one
+    that leaves it as narrowed. And what comes or goes together with being required is told once, as narrowed. That
+    excuses values with just that property, and for a required one that is gone those without it.
+    """
+    if lost:
+        return bool(keys_in(value) & {c.place.rpartition(".")[2] for c in changes if c.what == "property-added"})
+    if any(c.what == "property-removed" and "it was required" in c.reason for c in changes):
+        return True
+    gone = {c.place.rpartition(".")[2] for c in changes if c.what in ("property-removed", "property-added-required")}
+    return bool(keys_in(value) & gone)
+
+
+def check(old: dict[str, Any], new: dict[str, Any], seed: int) -> tuple[int, int]:
+    """Return how many values told the two apart, and how many of them were excused."""
+    changes = compare(old, new)
+    verdicts = {c.verdict for c in changes}
+    before, now = (jsonschema_rs.Draft202012Validator(s, validate_formats=True) for s in (old, new))
+    rng = random.Random(seed)
+    found = told_apart = 0
+    for number in range(60):
+        side = old if number % 2 else new
+        value = drawn(rng, side, side) if number >= len(VALUES) else VALUES[number]
+        valid, still = before.is_valid(value), now.is_valid(value)
+        if valid == still:
+            continue
+        told_apart += 1
+        if excused(value, changes, lost=valid):
+            found += 1
+            continue
+        wanted = {U, N if valid else W}
+        note(f"{value!r} was {'valid' if valid else 'invalid'}, and is not any more")
+        assert verdicts & wanted, (value, changes)
+    return told_apart, found
+
+
+@settings(
+    max_examples=int(os.environ.get("MCPGEN_EXAMPLES", "400")), deadline=None, suppress_health_check=list(HealthCheck)
+)
+@given(pairs(), st.integers(0, 2**16))
+def test_no_value_is_lost_or_gained_in_silence(pair: tuple[dict[str, Any], dict[str, Any]], seed: int) -> None:
+    check(*pair, seed)
+    check(*pair[::-1], seed)
+    for side in pair:
+        assert compare(side, json.loads(json.dumps(side))) == []
