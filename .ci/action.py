@@ -349,7 +349,7 @@ def comment(job: Job, pull: dict[str, Any], body: str) -> None:
         old = our_comment(job, pull["number"])
         if old is None:
             job.github("POST", f"issues/{pull['number']}/comments", {"body": body})
-        elif old["body"] != body:
+        else:
             job.github("PATCH", f"issues/comments/{old['id']}", {"body": body})
     except Refused as refused:
         if refused.status not in (401, 403, 404):

@@ -8,8 +8,8 @@ python bench/history.py [--removed] [FOLDER]    FOLDER has the revisions and a m
 
 A row a step, in Markdown: lines added and removed upstream and in the server; how many of the removed ones are totals,
 how many come back with a comma at their end, and how many are left; the operations of the manifest; and what
-`mcpgen diff` reports, by class, with the operations that the manifest does not name and those that it misses. A step
-that is marked + took nothing away upstream; exit 1 when one of those took something away from the server.
+`mcpgen diff` reports, by class, with the operations in which the two differ. A step that is marked + took nothing away
+upstream; exit 1 when one of those took something away from the server.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,14 @@ TOTALS = {
     "TOOLS.md": re.compile(r"\d+ tools:|- \d+ (read|write|write and may overwrite or remove)"),
 }
 """The lines of a server that count its tools, so that one more tool changes them."""
+
+OPERATIONS = ("added", "removed", "shape_changed", "wording_changed")
+"""What a manifest says of the operations of a revision."""
+
+COLUMNS = (
+    *("step", "upstream", "ours", "totals", "commas", "rest", "added", "removed", "shape", "wording"),
+    *("mcpgen diff", "only in it", "only in the manifest"),
+)
 
 
 def lacking(old: str, new: str, name: str = "") -> list[str]:
@@ -94,54 +101,50 @@ def sorted_out(name: str, added: list[str], removed: list[str]) -> tuple[int, in
     return totals, len(removed) - totals - len(left), left
 
 
-def reported(old: Any, new: Any, named: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what `mcpgen diff` reports by class; operations that only it names; those that only the manifest names."""
+def reported(old: Any, new: Any, named: Mapping[str, Any]) -> list[str]:
+    """Return what `mcpgen diff` reports by class; operations that only it names; those that only the manifest names.
+
+    The manifest speaks of requests, so of what is reported neither answers nor tokens count for that.
+    """
     from mcpgen import contract
 
     found = contract.diff("", "", old, new)
-    ours = {c.operation for c in found.changes if c.operation and c.kind != "cost"}
-    theirs = {o for key in ("added", "removed", "shape_changed", "wording_changed") for o in named[key]}
+    ours = {c.operation for c in found.changes if c.operation and c.kind not in ("output", "cost")}
+    theirs = {o for key in OPERATIONS for o in named[key]}
     classes = ", ".join(f"{n} {kind}" for kind, n in found.counts.items())
-    return classes, ", ".join(sorted(ours - theirs)), ", ".join(sorted(theirs - ours))
+    return [classes, ", ".join(sorted(ours - theirs)), ", ".join(sorted(theirs - ours))]
 
 
-def rows(folder: Path, revisions: list[dict[str, Any]], scratch: Path, tell: bool) -> Iterator[tuple[bool, str]]:
-    """Yield for each step whether it keeps the promise, and its row; with `tell` also the removed lines."""
+def steps(folder: Path, revisions: list[dict[str, Any]], scratch: Path) -> Iterator[tuple[bool, list[str], list[str]]]:
+    """Yield for each step whether it keeps the promise, its cells, and the removed lines that are left."""
     documents = [folder / revision["file"] for revision in revisions]
-    before: tuple[Path, Any] | None = None
     with ProcessPoolExecutor() as pool:
-        for number, (files, promised) in enumerate(pool.map(server, documents)):
-            out = scratch / f"{number:03}"
+        contracts = []
+        for number, (files, contract) in enumerate(pool.map(server, documents)):
+            contracts.append(contract)
+            new, old = (scratch / f"{n:03}" for n in (number, number - 1))
             for name, text in files.items():
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                (out / name).write_text(text, encoding="utf-8")
-            if before is not None:
-                step = partial(_row, revisions[number], documents[number - 1], documents[number], tell)
-                yield step(before[0], out, reported(before[1], promised, revisions[number]))
-            before = out, promised
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                (new / name).write_text(text, encoding="utf-8")
+            if number:
+                pair = documents[number - 1 : number + 1]
+                additive = not lacking(*(d.read_text(encoding="utf-8") for d in pair))
+                counts, left = counted(changed(old, new))
+                upstream = counted(changed(*pair))[0][0]
+                told = reported(*contracts[-2:], revisions[number])
+                named = [str(len(revisions[number][key])) for key in OPERATIONS]
+                yield not (additive and left), [pair[1].stem + " +" * additive, upstream, *counts, *named, *told], left
 
 
-def _row(
-    revision: dict[str, Any], upstream_old: Path, upstream: Path, tell: bool, old: Path, new: Path, said: Iterable[str]
-) -> tuple[bool, str]:
-    (up_added, up_removed), *_ = changed(upstream_old, upstream).values()
-    additive = not lacking(upstream_old.read_text(encoding="utf-8"), upstream.read_text(encoding="utf-8"))
+def counted(files: Mapping[str, tuple[list[str], list[str]]]) -> tuple[list[str], list[str]]:
+    """Return the cells for what changed, and the removed lines that are neither totals nor commas."""
     added = removed = totals = commas = 0
     left = []
-    for name, (plus, minus) in changed(old, new).items():
+    for name, (plus, minus) in files.items():
         of_totals, of_commas, rest = sorted_out(name, plus, minus)
         added, removed, totals, commas = added + len(plus), removed + len(minus), totals + of_totals, commas + of_commas
         left += [f"    {name}: {line[:160]}" for line in rest]
-    named = [len(revision[key]) for key in ("added", "removed", "shape_changed", "wording_changed")]
-    cells = [
-        f"{upstream.stem}{' +' if additive else ''}",
-        f"+{len(up_added)} −{len(up_removed)}",
-        f"+{added} −{removed}",
-        *map(str, (totals, commas, len(left))),
-        *map(str, named),
-        *said,
-    ]
-    return not (additive and left), "\n".join([f"| {' | '.join(cells)} |", *(left if tell else ())])
+    return [f"+{added} -{removed}", str(totals), str(commas), str(len(left))], left
 
 
 def main() -> None:
@@ -151,16 +154,15 @@ def main() -> None:
     if not (folder / "manifest.json").is_file():
         raise SystemExit("say where the history is: python bench/history.py FOLDER, or set MCPGEN_CORPUS")
     revisions = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    print(
-        "| step | upstream | ours | totals | commas | rest | added | removed | shape | wording | mcpgen diff | not in"
-    )
-    print("  the manifest | not in the diff |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|")
-    kept = True
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
+    broken = False
     with tempfile.TemporaryDirectory() as scratch:
-        for well, row in rows(folder, revisions, Path(scratch).resolve(), "--removed" in sys.argv):
-            kept &= well
-            print(row, flush=True)
-    raise SystemExit(0 if kept else 1)
+        for kept, cells, left in steps(folder, revisions, Path(scratch).resolve()):
+            broken |= not kept
+            print(f"| {' | '.join(cells)} |", flush=True)
+            if "--removed" in sys.argv:
+                print("\n".join(left))
+    raise SystemExit(broken)
 
 
 if __name__ == "__main__":

@@ -585,7 +585,7 @@ class _Reader:
             if reason := _no_git(url):
                 hint = f'write "{_GIT_EXAMPLE}", or the same with git+ssh://git@… or git+file:///…'
                 self._wrong(at, f"`{at}` {reason}", hint)
-        elif plain[:6].lower() == "https:":
+        elif re.match(r"https?:", url, re.I):
             if not _WEB_URL.fullmatch(url) or not url.isprintable():
                 self._wrong(at, f"`{at}` is no https:// URL", "it has no blank and no #")
         elif not url or not url.isprintable() or re.match(r"(?!file:///)[A-Za-z][A-Za-z0-9+.-]+:", url):

@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import jinja2
@@ -40,16 +41,16 @@ AREAS = 5
 CONTEXT = 3
 """How many lines that did not change stand around those that did."""
 
-VALUES, ENTRIES = 300_000, 700_000
-"""How many characters of old and of new values, and of entries, a page holds in all: it stays below 3 MB."""
-
-NOTHING = Markup('<span class="nothing">nothing</span>')
+VALUES, ENTRIES = 600_000, 700_000
+"""How many characters of values and of entries a page holds in all; so 500 changes stay below 3 MB."""
 
 LINE = 2_000
 """How many characters of a name or a reason are shown."""
 
 STEPS = 6_000_000
 """How many steps of comparing a page takes in all, some seconds at worst; the rest is shown as replaced."""
+
+NOTHING = Markup('<span class="nothing">nothing</span>')
 
 
 def page(diffs: Sequence[Diff]) -> str:
@@ -176,16 +177,17 @@ def _weeded(
 ) -> list[tuple[int, int, int]]:
     """Return the stretches without those that weigh no more than what differs on either side: chance, not sense."""
 
+    weights = [list(accumulate(map(weight, side), initial=0)) for side in (old, new)]
+
     def between(i: int, until: int, j: int, other: int) -> int:
-        return max(sum(map(weight, old[i:until])), sum(map(weight, new[j:other])))
+        return max(weights[0][until] - weights[0][i], weights[1][other] - weights[1][j])
 
     kept: list[tuple[int, int, int]] = []
     i = j = 0
     for at, (start, other, length) in enumerate(shared):
         after = shared[at + 1] if at + 1 < len(shared) else (len(old), len(new), 0)
-        left, right = between(i, start, j, other), between(start + length, after[0], other + length, after[1])
-        least = min(left, right)
-        if not least or sum(map(weight, old[start : start + length])) > least:
+        least = min(between(i, start, j, other), between(start + length, after[0], other + length, after[1]))
+        if not least or weights[0][start + length] - weights[0][start] > least:
             kept.append((start, other, length))
             i, j = start + length, other + length
     return kept
@@ -312,11 +314,11 @@ class _Writer:
         self._diffs = diffs
         self._steps = STEPS
         self._anchors: Counter[str] = Counter()
-        self._alike = Counter(key for d in diffs for key, _ in {(_alike(d, c), c.tool) for c in d.changes})
-        changes = sum(len(d.changes) for d in diffs)
-        tools = sum(len({c.tool for c in d.changes}) for d in diffs)
-        self._room = min(max(VALUES // (changes or 1), 500), 8_000)
-        self._share = min(max(ENTRIES // (tools or 1), 1_500), 60_000)
+        self._times = Counter(key for d in diffs for key, _ in {(_alike(d, c), c.tool) for c in d.changes})
+        values = (_json([v]) for d in diffs for c in d.changes for v in (c.old, c.new) if v is not None)
+        entries = (_json([dict(e) for e in pair if e]) for d in diffs for pair in d.schemas.values())
+        self._room = _fair(map(len, values), VALUES)
+        self._share = _fair(map(len, entries), ENTRIES)
 
     def whole(self) -> _Whole:
         """Return all that the page shows."""
@@ -386,7 +388,7 @@ class _Writer:
         other: Pieces = [(False, new or "")]
         if old is not None and new is not None:
             one, other = self._marked(old, new)
-        more = self._alike[_alike(diff, change)] - 1
+        more = self._times[_alike(diff, change)] - 1
         return _Shown(
             id=self._anchor("change", diff.name, change.tool, change.kind, change.what, change.place),
             change=change,
@@ -448,8 +450,7 @@ class _Writer:
             first, last, folded = len(lines), 0, ()
         yield from self._same(lines[:first])
         if folded:
-            text = self._line([(False, "\n".join(folded))], "")
-            yield _Row(text, label=f"{_number(len(folded), 'line')} as before")
+            yield _Row(seen("\n".join(folded)), label=f"{_number(len(folded), 'line')} as before")
         yield from self._same(lines[len(lines) - last :])
 
     def _same(self, lines: Sequence[str]) -> Iterator[_Row]:
@@ -458,19 +459,24 @@ class _Writer:
             yield _Row(text, text)
 
     def _line(self, pieces: Pieces, tag: str) -> Markup:
-        return _placed(pieces, tag, self._share // 4)
+        return _placed(pieces, tag, self._share // 2)
 
     def _anchor(self, *key: str) -> str:
         """Return the id of an element: readable, and the same wherever and whenever the page is made."""
-        readable = re.sub(r"[^a-z0-9]+", "-", " ".join(key[1:]).lower()).strip("-")[:60]
+        readable = re.sub(r"[^a-z0-9]+", "-", " ".join(key[1:]).lower()).strip("-")[:48]
         base = f"{readable}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]}".lstrip("-")
         self._anchors[base] += 1
         return base if self._anchors[base] == 1 else f"{base}-{self._anchors[base]}"
 
 
 def _fitting(rows: Iterable[_Row], room: int) -> Iterator[_Row]:
-    """Yield the rows that fit into so many characters, then, if it was not all, a row that says so."""
+    """Yield the rows that fit into so many characters, then, if it was not all, a row that says so.
+
+    What is folded may only take a quarter of what is left each time, so that it never crowds out a change.
+    """
     for row in rows:
+        if row.label and len(row.old) > room // 4:
+            row = _Row(label=f"{row.label}, left out here")
         room -= len(row.old) + len(row.new)
         if room < 0:
             yield _Row(label="The rest is too long to be shown here.")
@@ -507,6 +513,17 @@ def _json(value: Any, indent: int | None = None) -> str:
         return json.dumps(value, ensure_ascii=False, indent=indent)
     except RecursionError:
         return "nested too deep to be shown"
+
+
+def _fair(lengths: Iterable[int], total: int) -> int:
+    """Return how much of each is shown so that all fits: what the short ones do not need goes to the long ones."""
+    waiting = sorted(lengths)
+    for number, length in enumerate(waiting):
+        share = total // (len(waiting) - number)
+        if length > share:
+            return share
+        total -= length
+    return total
 
 
 def _alike(diff: Diff, change: Change) -> str:

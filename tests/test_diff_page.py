@@ -217,7 +217,8 @@ def test_a_large_difference_stays_small() -> None:
     assert time.perf_counter() - before < 15
     assert len(text.encode()) < 3_000_000
     assert text.count('<article class="change') == 500
-    assert "The rest is too long to be shown here." in text
+    assert text.count("Field 0 of <del>it</del>") > 500
+    assert text.count("The rest is too long to be shown here.") == 500
 
 
 # --- in Chromium ------------------------------------------------------------------------------------------------------
@@ -498,19 +499,17 @@ def test_a_document_cannot_do_anything(opened: Opened) -> None:
 
 def test_what_got_through_would_not_run(browser: Any, tmp_path: Path) -> None:
     """The policy is a second wall: with markup in the page that no text becomes, still nothing runs or is fetched."""
-    markup = (
-        f'<script>{EVIL}</script><img src=//evil.test/x onerror={EVIL}><p style="color: red"><iframe src=//evil.test>'
-    )
+    markup = f'<script>{EVIL}</script><img src=https://evil.test/x onerror={EVIL}><p style="color: red"><iframe src=https://evil.test/y>'
     (tmp_path / "page.html").write_text(page([zoo()]).replace("<main", f"{markup}<main"), encoding="utf-8")
     tab = browser.new_page()
     tab.add_init_script(WATCH)
     asked: list[str] = []
-    tab.on("request", lambda r: asked.append(r.url))
+    tab.route("https://**", lambda r: (asked.append(r.request.url), r.abort()))
     tab.goto((tmp_path / "page.html").as_uri())
     broken = {v.partition(" ")[0] for v in tab.evaluate("violations")}
     assert broken == {"script-src-elem", "script-src-attr", "img-src", "style-src-attr", "frame-src"}
     assert tab.evaluate("window.evil") is None
-    assert [url for url in asked if "evil" in url] == []
+    assert asked == []
     tab.close()
 
 

@@ -121,6 +121,12 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "members in another order": (any_of(PHONE, EMAIL), any_of(EMAIL, PHONE), []),
     "oneOf that cannot overlap": (one_of(PHONE, EMAIL), any_of(PHONE, EMAIL), []),
     "no effect of a lone then": (S, {**S, "then": {"minLength": 9}}, []),
+    "a double negation": ({**S, "maxLength": 2}, {"not": {"not": {**S, "maxLength": 2}}}, []),
+    "names are strings": (
+        {**opened(), "propertyNames": {"maxLength": 8}},
+        {**opened(), "propertyNames": {**S, "maxLength": 8}},
+        [],
+    ),
     "rules inside of a union and beside it": (
         {"type": "object", "required": ["a"], "anyOf": [{"required": ["b"]}, {"required": ["c"]}]},
         any_of({"type": "object", "required": ["a", "b"]}, {"type": "object", "required": ["a", "c"]}),
@@ -230,6 +236,11 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "made required": (obj(a=S), obj("a", a=S), [(N, "required-added", "a")]),
     "made optional": (obj("a", a=S), obj(a=S), [(W, "required-dropped", "a")]),
     "required without a description": (opened(), {**opened(), "required": ["x"]}, [(N, "required-added", "x")]),
+    "required, and described only now": (
+        {**opened(), "required": ["x"]},
+        opened("x", x=S),
+        [(W, "property-added", "x")],
+    ),
     "three levels deep": (
         obj(incident=opened(priority=obj(id=S))),
         obj(incident=opened(priority=obj("id", id={**S, "maxLength": 9}))),
@@ -286,6 +297,11 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
         {**opened(a=S, b=S, c=S), "dependentRequired": {"a": ["b"]}},
         {**opened(a=S, b=S, c=S), "dependentRequired": {"a": ["c"]}},
         [(N, "dependency-added", ""), (W, "dependency-dropped", "")],
+    ),
+    "propertyNames added": (
+        opened(),
+        {**opened(), "propertyNames": {"maxLength": 8}},
+        [(N, "limit-tightened", "{name}")],
     ),
     "dependentSchemas": (
         {**opened(a=S), "dependentSchemas": {"a": {"required": ["b"]}}},
@@ -358,7 +374,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "member covered by another": (
         any_of(S, {**S, "format": "date"}),
         S,
-        [(R, "union-member-removed", "(string #2)")],
+        [(R, "union-member-removed", "(string date)")],
     ),
     "member narrowed, and another takes it": (
         any_of(titled("Short", {**S, "maxLength": 5}), titled("Any", S)),
@@ -419,7 +435,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "a member of a union beside rules": (
         {**opened(a=S, b=S, c=S), "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
         {**opened(a=S, b=S, c=S), "anyOf": [{"required": ["a"]}, {"required": ["c"]}]},
-        [(N, "union-member-removed", "(object #2)"), (W, "union-member-added", "(object #2)")],
+        [(N, "union-member-removed", "(object with b)"), (W, "union-member-added", "(object with c)")],
     ),
     # --- not, if
     "not added": (S, {**S, "not": {"const": "a"}}, [(N, "not-added", "")]),

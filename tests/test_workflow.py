@@ -280,12 +280,15 @@ def server() -> Iterator[str]:
     served.server_close()
 
 
+PEOPLE = {f"GIT_{who}_{what}": "ada@zoo.test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
 def git(folder: Path, *words: str) -> str:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"GIT_{who}_{what}": "ada@zoo.test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        **PEOPLE,
     }
     done = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -498,9 +501,6 @@ def test_the_next_nights_keep_one_pull_request(scene: Scene, play: Play) -> None
     assert done.code == 0, done.log
     assert (pull["state"], done.outputs["changed"]) == ("closed", "false")
     assert "nothing to merge" in scene.comments[0]["body"]
-    scene.asked.clear()
-    assert play("update").code == 0
-    assert scene.wrote() == []
 
 
 def test_a_merged_branch_is_used_again(scene: Scene, play: Play) -> None:
@@ -509,7 +509,9 @@ def test_a_merged_branch_is_used_again(scene: Scene, play: Play) -> None:
     play("update")
     git(scene.origin, "update-ref", "refs/heads/main", BRANCH)
     scene.pulls[0]["state"] = "closed"
+    scene.asked.clear()
     assert play("update").outputs["changed"] == "false"
+    assert scene.wrote() == []
     scene.document = FEEDING
     assert play("update").code == 0
     assert [p["state"] for p in scene.pulls] == ["closed", "open"]
@@ -527,8 +529,6 @@ def test_a_breaking_change_fails_after_the_pull_request_is_there(scene: Scene, p
     assert done.commands == [
         f"::error::the gravest change is breaking, and this job fails on breaking: {pull['html_url']}"
     ]
-
-    assert play("update", fail_on="danger").code == 0
 
 
 @pytest.mark.parametrize(
@@ -588,33 +588,13 @@ def test_a_build_that_is_refused_proposes_nothing(scene: Scene, play: Play) -> N
 
 
 def test_the_work_of_a_person_on_the_branch_stays(scene: Scene, play: Play, tmp_path: Path) -> None:
-    scene.document = KEEPERS
-    play("update")
-
-    def pushed(*words: str, merge: str = "ada@zoo.test") -> str:
-        git(tmp_path, "clone", "--quiet", "--branch=mcpgen/update", str(scene.origin), "ada")
-        ada = tmp_path / "ada"
-        (ada / "README.md").write_text("Our servers, and what Ada says.\n")
-        git(ada, "commit", "--quiet", "--all", "--message", "More.")
-        git(ada, "push", "--quiet")
-        return git(ada, "rev-parse", "HEAD")
-
-    theirs = pushed()
-    scene.document = FEEDING
-    done = play("update")
-    assert done.code == 1
-    assert "a commit that is not of this job" in done.commands[0]
-    assert scene.branch() == theirs
-
-
-def test_the_button_that_updates_a_branch_is_no_work(scene: Scene, play: Play) -> None:
+    """Not what GitHub's button makes to update a branch: there is nothing of anybody in it."""
     scene.document = KEEPERS
     play("update")
     tree = git(scene.origin, "rev-parse", f"{BRANCH}^{{tree}}")
-    button = {"GIT_COMMITTER_NAME": "GitHub", "GIT_COMMITTER_EMAIL": "noreply@github.com"}
     made = subprocess.run(
         ["git", "-C", scene.origin, "commit-tree", tree, "-p", BRANCH, "-p", "main", "-m", "Merge main"],
-        env={**os.environ, **button, "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@zoo.test"},
+        env={**os.environ, **PEOPLE, "GIT_COMMITTER_EMAIL": "noreply@github.com"},
         capture_output=True,
         text=True,
     )
@@ -622,6 +602,17 @@ def test_the_button_that_updates_a_branch_is_no_work(scene: Scene, play: Play) -
     scene.document = FEEDING
     assert play("update").code == 0
     assert git(scene.origin, "rev-list", "--count", f"main..{BRANCH}") == "1"
+
+    git(tmp_path, "clone", "--quiet", "--branch=mcpgen/update", str(scene.origin), "ada")
+    (tmp_path / "ada" / "README.md").write_text("Our servers, and what Ada says.\n")
+    git(tmp_path / "ada", "commit", "--quiet", "--all", "--message", "More.")
+    git(tmp_path / "ada", "push", "--quiet")
+    theirs = scene.branch()
+    scene.document = KEEPERS
+    done = play("update")
+    assert done.code == 1
+    assert "a commit that is not of this job" in done.commands[0]
+    assert scene.branch() == theirs
 
 
 def test_pull_requests_that_are_not_allowed(scene: Scene, play: Play) -> None:
@@ -692,9 +683,6 @@ def test_one_comment_is_edited_in_place(scene: Scene, play: Play) -> None:
     assert len(scene.comments) == 122
     assert "list_feedings" in ours["body"]
     assert "trust me" in scene.comments[120]["body"]
-    scene.asked.clear()
-    assert play("review", proposing(FEEDING), EVENT).code == 0
-    assert scene.wrote() == []
 
 
 def test_a_review_fails_on_what_nobody_accepted(scene: Scene, play: Play) -> None:
@@ -709,14 +697,19 @@ def test_a_review_fails_on_what_nobody_accepted(scene: Scene, play: Play) -> Non
 
 
 def test_a_review_of_what_was_not_built(scene: Scene, play: Play) -> None:
-    done = play("review", proposing(KEEPERS, built=False), EVENT)
+    """And of what `mcpgen lint` finds: a job may fail for several reasons, which are told together."""
+    done = play("review", proposing(KEEPERS, built=False), EVENT, lint_fail_on="note")
     assert done.code == 1
     assert "generated/zoo/TOOLS.md: would change" in done.log
     assert "run `mcpgen build`" in scene.comments[0]["body"]
     assert "list_keepers" in scene.comments[0]["body"]
     assert done.commands == [
-        "::error::generated/ is not what specs/ gives: run mcpgen build, and commit what it writes"
+        "::error::mcpgen lint has findings of the level note, or graver ones",
+        "::error::generated/ is not what specs/ gives: run mcpgen build, and commit what it writes",
     ]
+    [run] = json.loads(Path(done.outputs["sarif"]).read_text())["runs"]
+    places = {r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in run["results"]}
+    assert "specs/zoo/openapi.yaml" in places
 
 
 def test_a_review_of_what_cannot_be_built(scene: Scene, play: Play) -> None:
@@ -729,24 +722,14 @@ def test_a_review_of_what_cannot_be_built(scene: Scene, play: Play) -> None:
     assert done.commands == ["::error::mcpgen build ended with exit code 2"]
 
 
-def test_a_review_lints(scene: Scene, play: Play) -> None:
-    done = play("review", proposing(KEEPERS), EVENT, lint_fail_on="note")
-    assert done.code == 1
-    assert done.commands == ["::error::mcpgen lint has findings of the level note, or graver ones"]
-    [run] = json.loads(Path(done.outputs["sarif"]).read_text())["runs"]
-    assert run["results"]
-    places = [r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in run["results"]]
-    assert {*places} <= {"specs/zoo/openapi.yaml", "specs/zoo/mcpgen.toml"}
-
-
 def test_a_fork_is_told_on_the_page_of_the_run(scene: Scene, play: Play) -> None:
     scene.rights = "read"
-    done = play("review", proposing(KEEPERS), EVENT)
-    assert done.code == 0, done.log
+    done = play("review", proposing(NO_ADDING), EVENT)
+    assert done.code == 1
     assert scene.comments == []
-    assert "list_keepers" in done.summary
+    assert "add_animal" in done.summary
     assert "as in a pull request from a fork" in done.summary
-    assert play("review", proposing(NO_ADDING), EVENT).code == 1
+    assert done.commands == ["::error::the gravest change is breaking, and this job fails on breaking"]
 
 
 # -- hostile documents ------------------------------
@@ -855,8 +838,6 @@ def test_the_hooks_and_the_job_for_gitlab_name_commands_that_exist() -> None:
 def test_requests_are_as_github_documents_them(scene: Scene, play: Play) -> None:
     scene.document = KEEPERS
     play("update", labels="mcp")
-    scene.document = FEEDING
-    play("update")
     scene.document = ZOO
     play("update")
     play("review", proposing(KEEPERS), EVENT)

@@ -19,6 +19,8 @@ from urllib.parse import unquote
 
 __all__ = [
     "ANNOTATIONS",
+    "ANY_NAME",
+    "ANY_OBJECT",
     "TYPES",
     "Bound",
     "Case",
@@ -77,6 +79,10 @@ ANNOTATIONS = {
 
 _IGNORED = {"$schema", "$id", "$comment", "$defs", "definitions", "$anchor", "$dynamicAnchor", "$vocabulary"}
 
+ANY_NAME: Conj = ({"type": "string"},)
+ANY_OBJECT: Conj = ({"type": "object"},)
+"""What holds anyhow for the name of a property, and for a value that has properties."""
+
 _SIZES = {
     "minLength": ("string", max),
     "maxLength": ("string", min),
@@ -129,6 +135,14 @@ class Case:
     """The member of a union that this was; empty for what several were."""
     told: dict[str, str] = field(default_factory=dict)
     """What is said about single values, by their canonical text."""
+    _keys: frozenset[str] | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The canonical texts of the values that are listed."""
+        if self._keys is None:
+            self._keys = frozenset(map(canonical, self.rules.get("values", ())))
+        return self._keys
 
     @property
     def free(self) -> bool:
@@ -234,6 +248,7 @@ class Side:
         self.root = root
         self._nodes: dict[tuple[int, ...], Node] = {}
         self._open: set[tuple[int, ...]] = set()
+        self._peeks: dict[tuple[int, ...], tuple[set[str] | None, set[str] | None]] = {}
         self._anchors: dict[str, Any] | None = None
 
     def node(self, conj: Conj) -> Node:
@@ -345,30 +360,27 @@ class Side:
 
     def names(self, cases: list[Case]) -> list[str]:
         """Return what to call each of the members of a union: a title, the value that says which it is, its type."""
-        tags = self.tags(cases)
-        offered: list[list[str]] = []
-        for case, tag in zip(cases, tags, strict=True):
-            member = case.member or ()
-            title = self.words(member).get("title")
-            properties = sorted({n for f in case.rules.get("fields", ()) for n in f.properties})
-            kind = "integer" if whole(case.rules) else case.type
-            offered.append(
-                [
-                    title.strip() if isinstance(title, str) else "",
-                    "|".join(sorted(tag)) if tag else "",
-                    self._component(member),
-                    kind,
-                    *(f"{kind} with {p}" for p in properties),
-                ]
-            )
+        offered = [self._offered(case, tag) for case, tag in zip(cases, self.tags(cases), strict=True)]
         users: dict[str, set[tuple[int, ...]]] = {}
         for case, names in zip(cases, offered, strict=True):
             for name in names:
                 users.setdefault(name, set()).add(tuple(map(id, case.member or (case,))))
         return [
-            next((n for n in names if n and len(users[n]) == 1), f"{names[3]} #{number}")
-            for number, names in enumerate(offered, 1)
+            next((n for n in names if n and len(users[n]) == 1), f"{_kind(case)} #{number}")
+            for number, (case, names) in enumerate(zip(cases, offered, strict=True), 1)
         ]
+
+    def _offered(self, case: Case, tag: frozenset[str]) -> list[str]:
+        """Return what a member of a union may be called, the best first."""
+        title = self.words(case.member or ()).get("title")
+        kind = _kind(case)
+        names = [title.strip() if isinstance(title, str) else "", "|".join(sorted(tag))]
+        names += [self._component(case.member or ()), kind]
+        names += [f"{kind} {f}" for f in case.rules.get("formats", ())]
+        if "items" in case.rules:
+            names += [f"{kind} of {t}" for t in sorted(self._peeked(case.rules["items"].rest)[0] or ())]
+        properties = {n for f in case.rules.get("fields", ()) for n in f.properties} | {*case.rules.get("required", ())}
+        return names + [f"{kind} with {p}" for p in sorted(properties)]
 
     def tags(self, cases: list[Case]) -> list[frozenset[str]]:
         """Return for each case the values of the property that tells the cases that are objects apart, if one does."""
@@ -399,6 +411,8 @@ class Side:
             parts = schema.get("allOf")
             if isinstance(parts, list):
                 todo += reversed(parts)
+            if _is_double(schema.get("not")):
+                todo.append(schema["not"]["not"])
             for key in ("$ref", "$dynamicRef"):
                 if key in schema and (target := self.resolve(schema[key])) is not None:
                     todo.append(target)
@@ -502,7 +516,7 @@ class Side:
                     return False
                 return not value or rule("object", "required", tuple(sorted(set(value))))
             case "propertyNames":
-                return _is_schema(value) and rule("object", "names", _conj(value))
+                return _is_schema(value) and rule("object", "names", _united(_conj(value), ANY_NAME))
             case "dependentRequired":
                 if not isinstance(value, dict) or not all(_is_names(n) for n in value.values()):
                     return False
@@ -510,7 +524,7 @@ class Side:
             case "dependentSchemas":
                 if not isinstance(value, dict) or not all(map(_is_schema, value.values())):
                     return False
-                return rule("object", "dependentSchemas", {k: _conj(s) for k, s in value.items()})
+                return rule("object", "dependentSchemas", {k: _united(_conj(s), ANY_OBJECT) for k, s in value.items()})
             case "unevaluatedProperties" | "unevaluatedItems":
                 type_ = "object" if key == "unevaluatedProperties" else "array"
                 if type_ in cases and value not in (True, {}):
@@ -529,6 +543,8 @@ class Side:
                     _constrain(cases, t, cells[t])
                 return True
             case "not":
+                if _is_double(value):
+                    return True
                 if not _is_schema(value):
                     return False
                 for t, cell in self.node(_conj(value)).cells.items():
@@ -606,7 +622,7 @@ class Side:
     def apart(self, one: Case, other: Case) -> bool:
         """Tell whether two cases of a type are seen to share no value."""
         a, b = one.rules, other.rules
-        if "values" in a and "values" in b and not _keys(a["values"]) & _keys(b["values"]):
+        if "values" in a and "values" in b and one.keys.isdisjoint(other.keys):
             return True
         for low, high in (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties")):
             if a.get(low, 0) > b.get(high, math.inf) or b.get(low, 0) > a.get(high, math.inf):
@@ -641,6 +657,9 @@ class Side:
 
     def _peeked(self, conj: Conj) -> tuple[set[str] | None, set[str] | None]:
         """Return the types and the values (canonical) that a schema says in so many words; None where it does not."""
+        key = tuple(map(id, conj))
+        if key in self._peeks:
+            return self._peeks[key]
         types: set[str] | None = None
         values: set[str] | None = None
         for part in self._parts(conj):
@@ -656,6 +675,7 @@ class Side:
                 values = keys if values is None else values & keys
                 own = {_type(v) for v in listed}
                 types = own if types is None else types & own
+        self._peeks[key] = types, values
         return types, values
 
 
@@ -805,6 +825,10 @@ def _crossed(low: Bound, high: Bound) -> bool:
     return low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))
 
 
+def _kind(case: Case) -> str:
+    return "integer" if case.type == "number" and whole(case.rules) else case.type
+
+
 def whole(rules: Rules) -> bool:
     """Tell whether only integers are valid."""
     if "values" in rules:
@@ -840,6 +864,11 @@ def _conj(schema: Any) -> Conj:
 
 def _is_schema(value: Any) -> bool:
     return isinstance(value, dict | bool)
+
+
+def _is_double(value: Any) -> bool:
+    """Tell whether what is denied is nothing but a denial."""
+    return isinstance(value, dict) and value.keys() == {"not"} and _is_schema(value["not"])
 
 
 def _is_names(value: Any) -> bool:

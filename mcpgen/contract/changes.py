@@ -282,11 +282,15 @@ def _of_request(old: _Side, new: _Side) -> Iterator[Change]:
     for part, kind, words in (("sends", "breaking", "what is sent"), ("passes on", "output", "what is passed on")):
         settings, wanted = old.facts.get(part, {}), new.facts.get(part, {})
         for key in sorted({*settings, *wanted}):
+            if key == "body_required" and settings.get("body") != wanted.get("body"):
+                continue  # that there is a body, or none any more, is told
             if settings.get(key) != wanted.get(key):
+                optional = key == "body_required" and key not in wanted
                 ours = key in ("fill", "fixed", "values", "join")
                 what = "default-changed" if ours else "request-changed" if part == "sends" else "result-changed"
                 reason = f"{words} has changed: {_SETTINGS[key]}"
-                yield new.change(kind, what, part.replace(" ", "-"), reason, settings.get(key), wanted.get(key))  # type: ignore[arg-type]
+                class_: Class = "additive" if optional else kind  # type: ignore[assignment]
+                yield new.change(class_, what, part.replace(" ", "-"), reason, settings.get(key), wanted.get(key))
 
 
 _SETTINGS = {
@@ -474,6 +478,10 @@ def _of_server(old: Contract, new: Contract) -> Iterator[Change]:
     if before.get("endpoint") != now.get("endpoint"):
         reason = "calls are passed on to another endpoint"
         yield change("danger", "host-changed", "endpoint", reason, before.get("endpoint"), now.get("endpoint"))
+    if before.get("callers") and now.get("credentials") and not now.get("callers"):
+        reason = "callers over HTTP bring no key of their own any more: who reaches the server acts with its credential"
+        yield change("danger", "gate-loosened", "callers", reason, before["callers"], None)
+        before = {k: v for k, v in before.items() if k != "callers"}
     for part, what, words in (
         ("credentials", "credential-changed", "is placed in another way"),
         ("headers", "request-changed", "has another value in every request"),

@@ -36,6 +36,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from .cases import (
     ANNOTATIONS,
+    ANY_NAME,
+    ANY_OBJECT,
     TYPES,
     Bound,
     Case,
@@ -63,7 +65,7 @@ differ, and neither can be shown; reworded: the same values, told in other words
 _STEPS = 100_000
 """Pairs of places that are compared before what is left is given up."""
 
-_PROOFS = 50_000
+_PROOFS = 20_000
 """Pairs of places and of cases about which something is proven; what is asked then is not decided."""
 
 _FINDINGS = 1_000
@@ -75,7 +77,7 @@ _PLACES = 8
 _DEEPEST = 30
 """How many places below each other a proof follows."""
 
-_NESTED = 400
+_NESTED = 200
 """How deep the JSON of a schema may be."""
 
 _VARIANTS = 64
@@ -155,6 +157,8 @@ class _Work:
     new: Side
     steps: int = _STEPS
     proofs: int = _PROOFS
+    depth: int = 0
+    """Of the proof that is being made."""
     readings: dict[tuple[str, bool], _Comparison] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     looks: dict[Case, str] = field(default_factory=dict)
@@ -193,7 +197,6 @@ class _Comparison:
         self._told = reading == "reported"
         self._answers: dict[Any, _Answer] = {}
         self._trail: list[Any] = []
-        self._depth = 0
         self._names: dict[int, tuple[Node, dict[int, str]]] = {}
 
     # --- what a reader is told
@@ -248,13 +251,13 @@ class _Comparison:
         key: Any = (old, new) if isinstance(old, Case) else (self.old.key(old), self.new.key(new))
         if key in self._answers:
             return self._answers[key]
-        if self._depth >= _DEEPEST or self._work.proofs <= 0:
+        if self._work.depth >= _DEEPEST or self._work.proofs <= 0:
             return "unknown"
         self._work.proofs -= 1
         self._answers[key] = "yes"
         mark = len(self._trail)
         self._trail.append(key)
-        self._depth += 1
+        self._work.depth += 1
         answer: _Answer = "yes"
         for found in self._case(old, new, "") if isinstance(old, Case) else self._node(old, new):
             if isinstance(found, _Below):
@@ -265,7 +268,7 @@ class _Comparison:
                 answer = "no"
                 break
             answer = "unknown" if inner == "unknown" else answer
-        self._depth -= 1
+        self._work.depth -= 1
         if answer != "yes":
             for proven in self._trail[mark:]:
                 self._answers.pop(proven, None)
@@ -487,9 +490,8 @@ class _Comparison:
                 key = of_old(case)
                 if key and (found := offered.get(key)):
                     pair(case, found.pop(0))
-        scores = [
-            (-_alike(a, before[id(a)], b, now[id(b)]), i, j) for i, a in enumerate(gone) for j, b in enumerate(come)
-        ]
+        features = [[(c, tags[id(c)], _features(c)) for c in cases] for cases, tags in ((gone, before), (come, now))]
+        scores = [(-_alike(a, b), i, j) for i, a in enumerate(features[0]) for j, b in enumerate(features[1])]
         left, taken = (list(gone), list(come)), (set[int](), set[int]())
         for score, i, j in sorted(scores):
             if -score >= _ALIKE and i not in taken[0] and j not in taken[1]:
@@ -562,9 +564,9 @@ class _Comparison:
             if lost:
                 yield SchemaChange("narrowed", "value-removed", at, f"may no longer be {_several(lost)}", lost, None)
         elif before is not None and now is not None:
-            keys, wanted = list(map(canonical, before)), list(map(canonical, now))
-            lost = [v for k, v in zip(keys, before, strict=True) if k not in set(wanted)]
-            gained = [v for k, v in zip(wanted, now, strict=True) if k not in set(keys)]
+            values, values_now = ({canonical(v): v for v in side} for side in (before, now))
+            lost = [v for k, v in values.items() if k not in values_now]
+            gained = [v for k, v in values_now.items() if k not in values]
             if lost:
                 yield SchemaChange("narrowed", "value-removed", at, f"may no longer be {_several(lost)}", lost, None)
             if gained:
@@ -572,8 +574,8 @@ class _Comparison:
                 if len(gained) == 1:
                     reason = f"may be {_several(gained)} now"
                 yield SchemaChange("widened", "value-added", at, reason, None, gained)
-            shared = [k for k in keys if k in set(wanted)]
-            if self._told and shared != [k for k in wanted if k in set(keys)]:
+            shared = [k for k in values if k in values_now]
+            if self._told and shared != [k for k in values_now if k in values]:
                 yield SchemaChange("reworded", "values-reordered", at, "the values stand in another order", before, now)
             for key in sorted(set(shared) & {*old.told, *new.told}) if self._told else ():
                 if old.told.get(key) != new.told.get(key):
@@ -642,9 +644,9 @@ class _Comparison:
                 yield SchemaChange("narrowed", "required-added", place, "is required now", False, True)
         yield from _sizes(a, b, "Properties", "property", at, len(before), len(now))
         yield from self._dependent(a.get("dependent", {}), b.get("dependent", {}), at)
-        yield from self._below(at + "{name}", a.get("names", ()), b.get("names", ()))
+        yield from self._below(at + "{name}", a.get("names", ANY_NAME), b.get("names", ANY_NAME))
         for name in sorted({**a.get("dependentSchemas", {}), **b.get("dependentSchemas", {})}):
-            one, other = (r.get("dependentSchemas", {}).get(name, ()) for r in (a, b))
+            one, other = (r.get("dependentSchemas", {}).get(name, ANY_OBJECT) for r in (a, b))
             yield from self._below(f"{at}{{with {_named(name)}}}", one, other)
         nothing = [Fields({}, {}, ())]
         parts, parts_now = a.get("fields", nothing), b.get("fields", nothing)
@@ -677,9 +679,9 @@ class _Comparison:
                 elif name in old.properties or not open_:
                     yield from self._below(place, old.of(name), new.of(name))
             elif name in old.properties:
-                yield from self._gone(name, old, new, name in must, place)
+                yield from self._gone(name, old, new, name in must - must_now, place)
             else:
-                yield from self._come(name, old, new, name in must_now, place)
+                yield from self._come(name, old, new, name in must_now - must, place)
         for pattern in sorted({**old.patterns, **new.patterns}):
             place = f"{at}./{_cut(pattern)}/"
             if pattern in old.patterns and pattern in new.patterns:
@@ -765,18 +767,20 @@ class _Comparison:
         )
         yield from self._nots(nots, nots_now, at)
         yield from self._ifs(ifs, ifs_now, at)
-        known, known_now = (
-            {v[0] if k == "keyword" else k: v for k, v in c.others if k not in ("not", "if")} for c in (old, new)
-        )
-        for key in sorted({**known, **known_now}):
-            one, other = known.get(key), known_now.get(key)
+        known: dict[str, tuple[list[Any], list[Any]]] = {}
+        for side, case in enumerate((old, new)):
+            for kind, value in case.others:
+                if kind not in ("not", "if"):
+                    known.setdefault(value[0] if kind == "keyword" else kind, ([], []))[side].append(value)
+        for key, (one, other) in sorted(known.items()):
             if key == "unread":
                 yield SchemaChange("undecided", "constraint-changed", at, "nested too deeply to be compared")
             elif not self._same_text(one, other):
                 reason = f"{shown(key)} changed, and what that means is not known"
                 if key == "unevaluated":
                     reason = "what is not described is refused, and what is described changed"
-                yield SchemaChange("undecided", "constraint-changed", at, reason, *map(_value, (one, other)))
+                sides = (_one([v[1] if isinstance(v, tuple) else v for v in values]) for values in (one, other))
+                yield SchemaChange("undecided", "constraint-changed", at, reason, *sides)
 
     def _nots(self, before: list[Conj], now: list[Conj], at: str) -> Iterator[SchemaChange]:
         """What may not be: the new forbids nothing new if each of its schemas lies within one of the old."""
@@ -811,12 +815,11 @@ class _Comparison:
         else:
             yield SchemaChange("undecided", "condition-changed", at, "what holds on which condition changed")
 
-    def _same_text(self, old: Any, new: Any) -> bool:
-        """Tell whether two values that cannot be understood are the same, with all that they may refer to."""
-        if old is None or new is None or canonical(old) != canonical(new):
-            return False
-        if '"$ref"' not in canonical(old) and '"$dynamicRef"' not in canonical(old):
-            return True
+    def _same_text(self, old: list[Any], new: list[Any]) -> bool:
+        """Tell whether what cannot be understood is the same, with all that it may refer to."""
+        before, now = (sorted(map(canonical, values)) for values in (old, new))
+        if before != now or not any(f'"{key}"' in text for text in now for key in ("$ref", "$dynamicRef")):
+            return before == now
         return all(repr(self.old.root.get(k)) == repr(self.new.root.get(k)) for k in ("$defs", "definitions"))
 
 
@@ -1047,11 +1050,6 @@ def _one(values: list[Any]) -> Any:
     return (values[0] if len(values) == 1 else values) if values else None
 
 
-def _value(said: Any) -> Any:
-    """Return the JSON of a keyword that is not understood."""
-    return {said[0]: said[1]} if isinstance(said, tuple) else said
-
-
 def _schema(conj: Conj) -> Any:
     """Return schemas that hold together as one."""
     return (conj[0] if len(conj) == 1 else {"allOf": list(conj)}) if conj else True
@@ -1109,14 +1107,13 @@ def _outline(case: Case) -> Any:
     return (names, case.rules.get("required", ())) if names or "required" in case.rules else None
 
 
-def _alike(one: Case, tags: frozenset[str], other: Case, tags_now: frozenset[str]) -> float:
-    """Return how much two variants have in common, 0 to 1. Those that say they are different ones are."""
+def _alike(one: tuple[Case, frozenset[str], set[str]], other: tuple[Case, frozenset[str], set[str]]) -> float:
+    """Return how much two variants have in common, 0 to 1. Those that say that they are different ones are."""
+    (case, tags, features), (_, tags_now, features_now) = one, other
     if tags and tags_now and not tags & tags_now:
         return 0.0
-    features = [_features(c) for c in (one, other)]
-    if one.type != "object":
-        return 0.5 + len(features[0] & features[1]) / (2 * len(features[0] | features[1]) or 1)
-    return len(features[0] & features[1]) / (len(features[0] | features[1]) or 1)
+    common = len(features & features_now) / (len(features | features_now) or 1)
+    return common if case.type == "object" else (1 + common) / 2
 
 
 def _features(case: Case) -> set[str]:

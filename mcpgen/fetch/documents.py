@@ -13,6 +13,7 @@ import os
 import posixpath
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -135,6 +136,7 @@ class _Taking:
         self._before = self._current()
         self._document = self._before or _DOCUMENTS[0]
         self._origin: Origin
+        self._deadline: float
 
     def _current(self) -> str:
         """The document that is here; empty when there is none."""
@@ -161,8 +163,8 @@ class _Taking:
             if (content := self._present[n]) is not None and n not in self._edited and lock.url == self._url
         }
         try:
-            with opened(self._config, self._headers, known, self._progress) as (self._origin, deadline):
-                return self._same() or self._other(deadline)
+            with opened(self._config, self._headers, known, self._progress) as (self._origin, self._deadline):
+                return self._same() or self._other()
         except Unfetched as e:
             raise Rejected([self._config.problem("source.url", str(e), e.hint)]) from None
 
@@ -223,7 +225,7 @@ class _Taking:
 
     # -- another one ------------------------------
 
-    def _other(self, deadline: float) -> Fetched:
+    def _other(self) -> Fetched:
         try:
             content = self._content(self._document)
             if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
@@ -236,7 +238,7 @@ class _Taking:
         self._contents[self._document] = content
         with tempfile.TemporaryDirectory(prefix="mcpgen-") as top:
             root = Path(os.path.realpath(top), "specs", self._folder.name)
-            after, files = self._loaded(root, deadline)
+            after, files = self._loaded(root)
         before = self._outline_here()
         self._still_the_one(before, after)
         self._refuse_strangers(files)
@@ -276,7 +278,7 @@ class _Taking:
             return self._before
         return "openapi.json" if is_json else "openapi.yaml"
 
-    def _loaded(self, root: Path, deadline: float) -> tuple[Outline, dict[str, bytes]]:
+    def _loaded(self, root: Path) -> tuple[Outline, dict[str, bytes]]:
         """The outline and the files of the document, which is laid out in `root`."""
         document = _put(root, self._document, self._content(self._document))
         base = posixpath.dirname(self._document)
@@ -287,7 +289,7 @@ class _Taking:
                 # The loader itself says what is wrong with two steps up, and with what is hidden.
                 self._bring(root, posixpath.normpath(posixpath.join(base, name)), quiet)
 
-        remote = Remote(self._config.allow_hosts, "again", self._progress, bring, deadline)
+        remote = Remote(self._config.allow_hosts, "again", self._progress, bring, self._deadline)
         self._progress(f"reading {self._origin.name or self._document}")
         try:
             after, loaded = outline(document, self._config, remote)
@@ -301,7 +303,8 @@ class _Taking:
 
     def _bring(self, root: Path, name: str, quiet: bool) -> None:
         """Lay out a file that the document refers to, if it is one that may be had; keep what is against it."""
-        if name in self._tried or len(self._tried) >= MAX_FILES or len(self._problems) >= _MOST_PROBLEMS:
+        over = self._problems and (len(self._problems) >= _MOST_PROBLEMS or time.monotonic() > self._deadline)
+        if name in self._tried or len(self._tried) >= MAX_FILES or over:
             return
         self._tried.add(name)
         try:

@@ -19,8 +19,8 @@ __all__ = ["Outline", "outline"]
 
 _TEXTS: Final = frozenset({"description", "summary", "title", "externalDocs", "example", "examples"})
 _NAMES: Final = frozenset(
-    "properties patternProperties dependentSchemas $defs definitions schemas responses parameters requestBodies headers "
-    "securitySchemes links callbacks pathItems content encoding mapping scopes variables".split()
+    "properties patternProperties dependentSchemas $defs definitions schemas responses parameters requestBodies "
+    "headers securitySchemes links callbacks pathItems content encoding mapping scopes variables".split()
 )
 """Keys of objects whose keys are names of the vendor's choice: one that is called description is no text."""
 

@@ -14,20 +14,22 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from ..config import GIT_URL
-from ..spec import MAX_BYTES, MAX_FILES
+from ..spec import MAX_BYTES
 from ..spec.remote import NotPublic, Unfetched, address, public
 
 __all__ = ["Absent", "Repository"]
 
 MAX_REPOSITORY_BYTES: Final = 500_000_000
 """Of what git puts on the disk: one commit, and its files where the server sends all of them unasked."""
+_MOST_TOGETHER: Final = 20_000
+"""Files that are brought at once, wanted or not; below DigitalOcean's document there are 2,730, and it needs 1,508."""
 _REF: Final = "refs/mcpgen/source"
 _KEPT: Final = ("GIT_CONFIG", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSL")
 """What begins like this in the environment stays: how this machine reaches its servers."""
@@ -65,7 +67,7 @@ class Repository:
         self._settings: list[tuple[str, str]] = []
         self._commit = ""
         self._blobs: dict[str, tuple[str, str]] = {}  # path → mode, object
-        self._whole = False
+        self._together: dict[str, bytes] = {}  # object → content
 
     def __enter__(self) -> Self:
         return self
@@ -108,21 +110,31 @@ class Repository:
             raise Absent("it is a symbolic link", "name the file that it leads to")
         if not mode.startswith("100"):
             raise Absent(f"the commit {self.commit[:10]} has no such file")
-        if name and not self._whole:
-            self._whole = True
-            self._take(posixpath.dirname(self._path))
-        return self._git("cat-file", "blob", blob)
+        if name and not self._together:
+            self._together = dict(self._all_below(posixpath.dirname(self._path))) or {"": b""}
+        return self._together[blob] if blob in self._together else self._git("cat-file", "blob", blob)
 
-    def _take(self, folder: str) -> None:
-        """Bring all that may belong to the document at once: git would open a connection for each file."""
+    def _all_below(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        """Yield all objects that may belong to the document: one by one each costs a process, and a connection.
+
+        Nothing when there are too many of them, or too large ones: those are others, then."""
         below = f"{folder}/" if folder else ""
         endings = (".json", ".yaml", ".yml", ".md", ".txt")
-        wanted = [b for n, (m, b) in self._blobs.items() if n.startswith(below) and n.lower().endswith(endings)]
-        if len(wanted) <= MAX_FILES:
-            lacking = self._git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").decode().split()
-            absent = sorted({*wanted} - {*lacking})
-            if absent:
-                self._git("fetch", *_QUIETLY, "--filter=blob:none", "--stdin", "source", given=absent)
+        wanted = sorted({b for n, (m, b) in self._blobs.items() if n.startswith(below) and n.lower().endswith(endings)})
+        if len(wanted) > _MOST_TOGETHER:
+            return
+        here = self._git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").decode().split()
+        if absent := sorted({*wanted} - {*here}):
+            self._git("fetch", *_QUIETLY, "--filter=blob:none", "--stdin", "source", given=absent)
+        sizes = self._git("cat-file", "--batch-check=%(objectsize)", given=wanted).decode().split()
+        if sum(map(int, sizes)) > MAX_BYTES // 2:
+            return
+        contents = self._git("cat-file", "--batch=%(objectname)", given=wanted)
+        at = 0
+        for blob, size in zip(wanted, map(int, sizes), strict=True):
+            at += len(blob) + 1
+            yield blob, contents[at : at + size]
+            at += size + 1
 
     # -- git ------------------------------
 
