@@ -229,7 +229,7 @@ def update(job: Job) -> int:
 
 def based(job: Job) -> str:
     """Return the branch that the pull request goes into, which is checked out then. Errors: `Stopped`."""
-    current = job.git("rev-parse", "--abbrev-ref", "HEAD").removesuffix("HEAD")  # which a detached one is called
+    current = job.git("branch", "--show-current")
     if not (job.base or current):
         raise Stopped("no branch is checked out: say which one the pull request goes into, with the input `base`", 2)
     if job.branch in ("", job.base or current):

@@ -75,7 +75,9 @@ def changed(old: Path, new: Path) -> dict[str, tuple[list[str], list[str]]]:
     header = False
     for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n"):
         if line.startswith("diff --git "):
-            header, added, removed = True, [], []
+            header = True
+            added: list[str] = []
+            removed: list[str] = []
         elif header and line.startswith(("--- ", "+++ ")):
             if line[4:] != "/dev/null":
                 path = Path("/", line[6:])
@@ -131,7 +133,7 @@ def steps(folder: Path, revisions: list[dict[str, Any]], scratch: Path) -> Itera
                 additive = not lacking(*(d.read_text(encoding="utf-8") for d in pair))
                 counts, left = counted(changed(old, new))
                 upstream = counted(changed(*pair))[0][0]
-                told = reported(*contracts[-2:], revisions[number])
+                told = reported(contracts[-2], contracts[-1], revisions[number])
                 named = [str(len(revisions[number][key])) for key in OPERATIONS]
                 yield not (additive and left), [pair[1].stem + " +" * additive, upstream, *counts, *named, *told], left
 

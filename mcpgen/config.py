@@ -575,6 +575,8 @@ class _Reader:
 
     def _source_url(self, at: str, value: Any) -> str:
         url = self._text(at, value)
+        if not isinstance(value, str):
+            return ""
         plain = url.removeprefix("git+").partition("#")[0]
         if re.match(r"(git\+)?https?://[^/?#]*@", url, re.I):
             hint = 'write headers = { Authorization = "Bearer {VENDOR_TOKEN}" } instead'
@@ -601,7 +603,7 @@ class _Reader:
                 self._wrong(where, f"{json.dumps(name)} is no name of a header (RFC 9110 section 5.1)", _HEADER)
             elif lower in (*_TRANSPORT, "if-none-match", "range"):
                 self._wrong(where, f"the header `{name}` follows from the request", "take it out")
-            elif not re.fullmatch(r"[ -~]+", content):
+            elif isinstance(value[name], str) and not re.fullmatch(r"[ -~]+", content):
                 self._wrong(where, f"`{where}` must be printable ASCII", 'write for example "Bearer {VENDOR_TOKEN}"')
             elif lower in ("authorization", "proxy-authorization", "cookie") and not re.search(ENVIRONMENT, content):
                 hint = f'name the environment variable that holds it: {name} = "Bearer {{VENDOR_TOKEN}}"'

@@ -21,7 +21,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from .contract import CLASSES, Change, Class, Diff, Size
-from .render import templates
+from .shipped import templates
 
 __all__ = ["page"]
 

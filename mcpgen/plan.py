@@ -618,11 +618,17 @@ class Plan:
     @property
     def contract(self) -> dict[str, Any]:
         """What the server promises beyond its entries in `tools/list`, for a later version to be compared with."""
+        defaults = {v.name: v.default for v in self.variables}
+        hosts = {
+            u.key: " with ".join([u.url, *(f"{name}={defaults.get(name, '')}" for name in u.parts)])
+            for u in self.upstreams
+        }
+        tokens = {v.name: v.default for c in self.credentials for v in c.variables if "://" in v.default}
         server = {
             "title": self.title,
             "instructions": self.instructions,
-            "hosts": {u.key: u.url for u in self.upstreams},
-            "credentials": {c.key: c.about for c in self.credentials},
+            "hosts": hosts | tokens,
+            "credentials": {c.key: ", ".join([c.about, *(v.name for v in c.variables)]) for c in self.credentials},
             "headers": dict(self.told_headers),
             "needs": [v.name for v in self.variables if v.required],
             "callers": {h.name: h.value for h in self.key_headers},

@@ -19,17 +19,9 @@ from .clients import Clients, registry
 from .plan import SEARCHING, Plan, json_bytes
 from .planner import Inferred
 from .schemas import checkable_pattern, pattern_matches
+from .shipped import templates
 
-__all__ = ["importable", "render", "starter", "templates"]
-
-
-def templates() -> Path:
-    """Return the folder of templates: beside the package in a checkout, inside it in a wheel."""
-    here = Path(__file__).parent
-    for folder in (here.parent / "templates", here / "templates"):
-        if (folder / "runtime").is_dir():
-            return folder
-    raise FileNotFoundError("mcpgen was installed without its templates")
+__all__ = ["importable", "render", "starter"]
 
 
 def render(plan: Plan) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 from typing import Any
@@ -40,6 +40,7 @@ class _Group:
     first: Change
     tools: tuple[str, ...]
     places: tuple[str, ...]
+    count: int
 
 
 def _groups(diff: Diff, kind: Class) -> list[_Group]:
@@ -52,7 +53,10 @@ def _groups(diff: Diff, kind: Class) -> list[_Group]:
             found.setdefault((change.tool * alone, change.what, last, change.reason, values), []).append(change)
     return [
         _Group(
-            changes[0], tuple(dict.fromkeys(c.tool for c in changes)), tuple(dict.fromkeys(c.place for c in changes))
+            changes[0],
+            tuple(dict.fromkeys(c.tool for c in changes)),
+            tuple(dict.fromkeys(c.place for c in changes)),
+            len(changes),
         )
         for changes in found.values()
     ]
@@ -120,17 +124,23 @@ def _placed(group: _Group) -> str:
 
 def _told(group: _Group, style: Callable[[str, str], str], width: int) -> Iterator[str]:
     first = group.first
-    place = f" {_placed(group)}" if first.place and first.kind != "cost" else ""
-    yield f"  {style(_named(group), 'title')}{place}: {first.reason}"
+    place = f" {_line(_placed(group))}" if first.place and first.kind != "cost" else ""
+    yield f"  {style(_line(_named(group)), 'title')}{place}: {_line(first.reason)}"
     if first.kind == "wording" or first.what in _SHOWN:
         for sign, value in (("-", first.old), ("+", first.new)):
             if value is not None:
-                lines = textwrap.wrap(_value(value), width - 6, max_lines=6, placeholder=" …") or [""]
-                yield from (f"    {sign if not at else ' '} {line}" for at, line in enumerate(lines))
+                lines = textwrap.wrap(_line(_value(value)), width - 6, max_lines=6, placeholder=" …") or [""]
+                yield from (f"    {sign} {line}" for line in lines)  # a line that begins with :: commands a CI runner
 
 
 _SHOWN = ("place-changed", "request-changed", "default-changed", "result-changed", "credential-changed")
 """What a reason says too little of without its values."""
+
+
+def _line(text: str) -> str:
+    """Return text of a document as one line that moves no cursor."""
+    flat = " ".join(text.split())
+    return flat if flat.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in flat)
 
 
 def _value(value: Any) -> str:
@@ -144,25 +154,41 @@ def as_markdown(diffs: Sequence[Diff], limit: int = _LARGEST_COMMENT) -> str:
     """Return GitHub Flavored Markdown for a pull request: what matters first, the rest folded, at most `limit` long."""
     shown = [d for d in diffs if d.changes or d.limits]
     lines = [MARK, _headline(diffs), ""]
-    for diff in shown:
-        lines += [f"### {_text(diff.title)} (`{code(diff.name)}`)", "", f"{_text(_sentence(diff))}", ""]
-        lines += [f"> {_text(said)}\n" for said in diff.limits]
-        lines += ["| class | changes | what that means |", "|---|---:|---|"]
-        lines += [f"| {_WORDS[k]} | {n} | {_MEANING[k]} |" for k, n in diff.counts.items()]
-        lines.append("")
+    size = _length(lines)
+    for at, diff in enumerate(shown):
+        head = list(_head(diff))
+        if size + _length(head) > limit // 2:  # the other half is for what has changed
+            lines += [f"And {len(shown) - at} more servers.", ""]
+            break
+        lines += head
+        size += _length(head)
     same = [d.name for d in diffs if d not in shown]
     if same and shown:
-        lines += [f"No change in {', '.join(f'`{code(n)}`' for n in same)}.", ""]
-    size = sum(len(line) + 1 for line in lines)
+        more = f" and {len(same) - 20} more" if len(same) > 20 else ""
+        lines += [f"No change in {', '.join(f'`{code(n)}`' for n in same[:20])}{more}.", ""]
+    size = _length(lines)
     left = 0
-    for diff in shown:
-        for kind in CLASSES:
+    for kind in CLASSES:
+        for diff in shown:
             block, size, cut = _block(diff, kind, len(shown) > 1, size, limit - 400)
             lines += block
             left += cut
     if left:
         lines += [f"**{left} more** do not fit into a comment: `mcpgen diff --format html` shows all of them.", ""]
     return "\n".join(lines)
+
+
+def _length(lines: Iterable[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _head(diff: Diff) -> Iterator[str]:
+    yield from (f"### {_text(_cut(diff.title, 200))} (`{code(_cut(diff.name, 200))}`)", "")
+    yield from (_text(_sentence(diff)), "")
+    yield from (f"> {_text(said)}\n" for said in diff.limits)
+    yield from ("| class | changes | what that means |", "|---|---:|---|")
+    yield from (f"| {_WORDS[k]} | {n} | {_MEANING[k]} |" for k, n in diff.counts.items())
+    yield ""
 
 
 def _headline(diffs: Sequence[Diff]) -> str:
@@ -187,16 +213,21 @@ def _block(diff: Diff, kind: Class, named: bool, size: int, limit: int) -> tuple
         return [], size, 0
     whose = f" of <code>{_text(diff.name)}</code>" if named else ""
     opened = " open" if kind in ("danger", "breaking", "undecided") else ""
-    lines = [f"<details{opened}><summary><b>{kind}</b>{whose}: {diff.counts[kind]}</summary>", ""]
-    size += sum(len(line) + 1 for line in lines) + 20
+    opening = [f"<details{opened}><summary><b>{kind}</b>{whose}: {diff.counts[kind]}</summary>", ""]
+    size += _length(opening) + 20
+    lines: list[str] = []
     for at, group in enumerate(groups):
         told = list(_item(group))
-        length = sum(len(line) + 1 for line in told)
-        if size + length > limit:
-            return [*lines, "", "</details>", ""], size, len(groups) - at
+        if size + _length(told) > limit:
+            cut = sum(g.count for g in groups[at:])
+            break
         lines += told
-        size += length
-    return [*lines, "", "</details>", ""], size, 0
+        size += _length(told)
+    else:
+        cut = 0
+    if not lines:
+        return [], size - _length(opening) - 20, cut
+    return [*opening, *lines, "", "</details>", ""], size, cut
 
 
 def _item(group: _Group) -> Iterator[str]:
@@ -204,7 +235,7 @@ def _item(group: _Group) -> Iterator[str]:
     tools = ", ".join(f"`{code(t)}`" if t else "the server" for t in group.tools[:6])
     more = f" and {len(group.tools) - 6} more" if len(group.tools) > 6 else ""
     place = f" at `{code(_placed(group))}`" if first.place and first.kind != "cost" else ""
-    yield f"- **{tools}**{more}{place}: {_text(first.reason)}"
+    yield f"- **{tools}**{more}{place}: {_text(_cut(first.reason, 1500))}"
     if first.kind == "wording" or first.what in _SHOWN:
         yield ""
         yield "  | before | now |"
@@ -217,7 +248,11 @@ def _cell(value: Any) -> str:
     if value is None:
         return "*nothing*"
     text = _value(value)
-    return _text(text if len(text) <= 1500 else text[:1499] + "…") or "*empty*"
+    return _text(_cut(text, 1500)) or "*empty*"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _text(text: str) -> str:

@@ -607,6 +607,7 @@ def test_generated_tests_pass(servers: dict[str, tuple[Plan, dict[str, str]]], t
 ORDER = [
     *(
         "problems",
+        "shipped",
         "config",
         "spec.source",
         "spec.remote",

@@ -39,7 +39,7 @@ from pydantic import BaseModel
 
 from mcpgen import config
 from mcpgen.cli import main
-from mcpgen.render import templates
+from mcpgen.shipped import templates
 
 COUNT = int(os.environ.get("MCPGEN_HOSTILE", "60"))
 SECONDS = 5.0

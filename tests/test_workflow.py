@@ -575,6 +575,17 @@ def test_a_document_that_is_refused_holds_up_no_other(scene: Scene, play: Play) 
     assert scene.pulls[0]["state"] == "open", "what was not fetched may still differ"
 
 
+def test_what_reads_a_document_has_no_token(scene: Scene, play: Play) -> None:
+    def curious(checkout: Path) -> None:
+        with (checkout / "specs/zoo/mcpgen.toml").open("a") as file:
+            file.write('headers = { X-Token = "{INPUT_TOKEN}" }\n')
+
+    done = play("update", curious)
+    assert done.code == 2
+    assert "INPUT_TOKEN" in done.summary
+    assert "not set" in done.summary
+
+
 def test_a_build_that_is_refused_proposes_nothing(scene: Scene, play: Play) -> None:
     def corrected(checkout: Path) -> None:
         with (checkout / "specs/zoo/mcpgen.toml").open("a") as file:
@@ -640,6 +651,20 @@ def test_another_base(scene: Scene, play: Play) -> None:
     assert play("update", detached, base="release").code == 0
     assert scene.pulls[0]["base"]["ref"] == "release"
     assert play("update", branch="main").code == 2
+
+
+def test_servers_in_a_folder_of_the_repository(scene: Scene, play: Play) -> None:
+    def moved(checkout: Path) -> None:
+        (checkout / "mcp").mkdir()
+        git(checkout, "mv", "specs", "generated", "mcp")
+        git(checkout, "commit", "--quiet", "--message", "In a folder.")
+
+    scene.document = KEEPERS
+    assert play("update", moved, working_directory="mcp", names="zoo").code == 0
+    assert scene.pulls[0]["title"] == "API update: zoo (additive)"
+    files = git(scene.origin, "diff", "--name-only", f"{BRANCH}^", BRANCH).split("\n")
+    assert "mcp/specs/zoo/openapi.yaml" in files
+    assert all(f.startswith(("mcp/specs/zoo/", "mcp/generated/zoo/")) for f in files)
 
 
 # -- on a pull request ------------------------------

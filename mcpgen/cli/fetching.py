@@ -147,7 +147,7 @@ class _Fetching:
     def _say(self, fetched: Fetched) -> None:
         path = fetched.folder / fetched.document
         if not fetched.moved:
-            click.echo(f"{path}: up to date")
+            click.echo(f"{path}: up to date{'; source.lock is new' if fetched.relock and not self._checking else ''}")
         elif self._checking:
             click.echo(f"{path}: upstream moved: {fetched.how or 'it was never fetched'}")
         else:

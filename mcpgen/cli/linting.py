@@ -102,7 +102,8 @@ def _lines(report: Report, everything: bool) -> Iterator[str]:
         tools = len({t for f in findings for t in f.tools})
         number = count(len(findings), "finding") + (f" on {count(tools, 'tool')}" if tools else "")
         yield f"{click.style(level, fg=_COLOURS[level])} {click.style(rule, bold=True)}: {number}"
-        yield f"  {RULES[rule].about} {RULES[rule].why}"
+        yield f"  {RULES[rule].about}"
+        yield f"  {RULES[rule].why}"
         for finding in findings if everything else findings[:_SHOWN]:
             problem = report.located(finding.problem)
             told = str(replace(problem, hint=""))

@@ -16,6 +16,7 @@ import click
 from .. import __version__
 from ..output import Difference, Stamp, check, read_stamp, refuse_hand_edits, unchanged, write
 from ..problems import Problem, Rejected
+from ..shipped import templates
 from .inputs import (
     all_names,
     bare,
@@ -104,8 +105,6 @@ def is_current(document: Path, folder: Path) -> bool:
 
 def _stamp(document: Path, sources: Iterable[Path]) -> Stamp:
     """Return what a build depends on: the document and all other files read, our templates and our own code."""
-    from ..render import templates
-
     digest = hashlib.sha256(__version__.encode())
     own = sorted(Path(__file__).parents[1].rglob("*.py"))
     placed = sorted(p for p in templates().rglob("*") if p.suffix in (".py", ".j2"))

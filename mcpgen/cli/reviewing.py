@@ -170,7 +170,7 @@ def _old(source: str, against: str | None, configuration: Path | None) -> tuple[
     """Return the contract to compare with, and in words what it is of."""
     from ..contract import of_files
 
-    path = Path(against) if against else None
+    path = Path(against) if against else None  # an empty one is no folder, and no revision either
     if path is None or not path.exists():
         base = _revision(against)
         return _committed(base, source), str(base)
@@ -198,7 +198,7 @@ def _lists_tools(path: Path) -> bool:
 def _revision(against: str | None) -> Revision:
     from ..revisions import main_branch_base, revision
 
-    return revision(against, Path.cwd()) if against else main_branch_base(Path.cwd())
+    return main_branch_base(Path.cwd()) if against is None else revision(against, Path.cwd())
 
 
 _PARTS = ("tools.json", "contract.yaml", "left-out.json")

@@ -324,10 +324,11 @@ def _of_credentials(old: _Side, new: _Side) -> Iterator[Change]:
         return
     for way in sorted(now.keys() | before.keys()):
         told = " with ".join(way) or "no credential"
+        too = " too" if before.keys() & now.keys() else ""
         if way not in before:
             kind = "danger" if not way else "additive"
             what = "credential-dropped" if not way else "credential-added"
-            yield new.change(kind, what, "credentials", f"it can be called with {told} too", None, now[way])
+            yield new.change(kind, what, "credentials", f"it can be called with {told}{too}", None, now[way])
         elif way not in now:
             reason = f"it can no longer be called with {told}"
             yield new.change("breaking", "credential-removed", "credentials", reason, before[way], None)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from ..plan import Plan
 from ..problems import Problem, Rejected
 
@@ -48,22 +50,62 @@ def of_files(texts: Mapping[str, str], where: str) -> Contract:
 
     `where` is what a message calls the place. Errors: `Rejected` for what is no such file.
     """
-    entries = _shaped(lambda: {str(t["name"]): t for t in json.loads(texts[TOOLS])["tools"]}, where, TOOLS)
+    entries = _shaped(lambda: _entries(texts[TOOLS]), where, TOOLS)
     left_out = _shaped(lambda: tuple(dict(row) for row in json.loads(texts.get(LEFT_OUT, "[]"))), where, LEFT_OUT)
     if FACTS not in texts:
         return Contract(entries, left_out=left_out, complete=False)
-    facts = _shaped(lambda: _read(texts[FACTS]), where, FACTS)
+    facts = _shaped(lambda: _facts(texts[FACTS]), where, FACTS)
     return Contract(entries, facts["tools"], facts["server"], facts["schemas"], left_out)
 
 
-def _read(text: str) -> dict[str, Any]:
+class _Entry(BaseModel):
+    """As much of an entry of `tools/list` as is looked into."""
+
+    name: str
+    inputSchema: dict[str, Any] = {}
+    outputSchema: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+
+
+class _Listed(BaseModel):
+    tools: list[_Entry]
+
+
+class _Tool(BaseModel):
+    credentials: list[dict[str, list[str]]] = []
+    arguments: dict[str, str] = {}
+    sends: dict[str, str] = {}
+    passes_on: dict[str, str] = Field({}, alias="passes on")
+
+
+class _Server(BaseModel):
+    hosts: dict[str, str] = {}
+    credentials: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    callers: dict[str, str] = {}
+    needs: list[str] = []
+    origins: list[str] = []
+
+
+class _Facts(BaseModel):
+    server: _Server = _Server()
+    tools: dict[str, _Tool] = {}
+    schemas: dict[str, Any] = {}
+
+
+def _entries(text: str) -> dict[str, Any]:
+    loaded = json.loads(text)
+    _Listed.model_validate(loaded, strict=True)
+    return {tool["name"]: tool for tool in loaded["tools"]}
+
+
+def _facts(text: str) -> dict[str, Any]:
     import yaml
 
     loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
-    facts = {part: loaded.get(part) or {} for part in ("tools", "server", "schemas")}
-    if not all(isinstance(f, dict) for f in [*facts.values(), *facts["tools"].values()]):
-        raise TypeError("no tables")
-    return facts
+    stated = {part: value for part, value in loaded.items() if value is not None}
+    _Facts.model_validate(stated, strict=True)
+    return {"server": {}, "tools": {}, "schemas": {}} | stated
 
 
 def _shaped(read: Any, where: str, name: str) -> Any:

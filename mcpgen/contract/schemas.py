@@ -504,8 +504,8 @@ class _Comparison:
     def _look(self, case: Case) -> str:
         """Return a text that two variants share which are written in the same way."""
         if case not in self._work.looks:
-            unions = [[self._look(c) for c in u.cases] for u in case.unions]
-            self._work.looks[case] = repr((case.type, sorted(case.rules.items()), unions, case.others))
+            unions = "".join(f"[{','.join(map(self._look, u.cases))}]" for u in case.unions)
+            self._work.looks[case] = f"{case.type} {sorted(case.rules.items())!r} {unions} {case.others!r}"
         return self._work.looks[case]
 
     def _branch(self, old: Case | None, new: Case | None, nodes: tuple[Node, Node]) -> str:

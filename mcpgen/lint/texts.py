@@ -84,7 +84,8 @@ def _judged(server: Server, tool: Tool, known: set[str], pointer: str, text: str
     ):
         if said:
             where = f"`{argument}` of {tool.name}" if argument else tool.name
-            message = f"the {pointer.rpartition('/')[2]} for {where} {does} {said}"
+            kind = "value" if "/enum/" in pointer else pointer.rpartition("/")[2]
+            message = f"the {kind} for {where} {does} {said}"
             subject = f"{server.labels[tool.name]} {argument} {digest(text)}"
             cure = _reworded(server, tool, pointer, argument)
             yield from server.finding(rule, pointer, message, cure, [tool.name], argument, subject=subject)
