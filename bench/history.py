@@ -29,7 +29,8 @@ TOTALS = {
     "README.md": re.compile(r".* with \d+ tools: \d+ read, \d+ write, \d+ may overwrite or remove\."),
     "TOOLS.md": re.compile(r"\d+ tools:|- \d+ (read|write|write and may overwrite or remove)"),
 }
-"""The lines of a server that count its tools, so that one more tool changes them."""
+"""The lines of a server that count its tools, so that one more tool changes them. Its manifest, which is digests of the
+files and no diff shows, is not looked at."""
 
 OPERATIONS = ("added", "removed", "shape_changed", "wording_changed")
 """What a manifest says of the operations of a revision."""

@@ -10,7 +10,7 @@ What happens where, in the order of the work:
                 docs, endpoint, proxy             a tool that searches; documents that describe an MCP server
               plan                              what was decided: the intermediate representation
               custom                            tools written by hand, read and added to it
-    write     render, clients, output           the files, the snippets for clients, the folder
+    write     render, clients, output, shipped  the files, the snippets for clients, the folder, where templates are
     try       samples, mock, standin, tryout    a stand-in for the API, and a trial of a server against it
               fetch                             the list of a live MCP server
     talk      cli, problems

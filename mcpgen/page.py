@@ -20,20 +20,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from .contract import CLASSES, Change, Class, Diff, Size
+from .contract import CLASSES, MEANING, Change, Class, Diff, Size
 from .shipped import templates
 
 __all__ = ["page"]
-
-MEANING: Mapping[Class, str] = {
-    "danger": "A model may do what it could not do before, or do it where nobody asked for it.",
-    "breaking": "A call that worked may be refused, or do something else.",
-    "undecided": "The two are not the same, and which calls that touches cannot be told.",
-    "output": "What comes back has another shape.",
-    "additive": "More is possible, and nothing less.",
-    "wording": "The same calls, told in other words, which steer a model all the same.",
-    "cost": "The size of the entry in tools/list.",
-}
 
 AREAS = 5
 """How many areas are in sight in the table of tokens; the others are folded."""
@@ -332,7 +322,7 @@ class _Writer:
             against="" if several else self._diffs[0].against,
             count=_number(len(found), "change"),
             several=several,
-            kinds=tuple((kind, counts[kind], MEANING[kind]) for kind in CLASSES),
+            kinds=tuple((kind, counts[kind], MEANING[kind].capitalize() + ".") for kind in CLASSES),
             areas=tuple(sorted(areas.items())) if len(areas) > 1 else (),
             reports=tuple(self._report(d, several) for d in self._diffs),
         )

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import takewhile
 from typing import Any
 
-from .contract import CLASSES, Change, Class, Diff
+from .contract import CLASSES, MEANING, Change, Class, Diff
 from .render import code, markdown
 
 __all__ = ["MARK", "as_json", "as_markdown", "as_text", "summary"]
@@ -90,20 +90,9 @@ def as_text(diffs: Sequence[Diff], style: Callable[[str, str], str], width: int 
         for kind in CLASSES:
             if groups := _groups(diff, kind):
                 yield ""
-                yield style(f"{kind} ({diff.counts[kind]}): {_MEANING[kind]}", kind)
+                yield style(f"{kind} ({diff.counts[kind]}): {MEANING[kind]}", kind)
                 for group in groups:
                     yield from _told(group, style, width)
-
-
-_MEANING: dict[Class, str] = {
-    "danger": "a model may do what it could not do before",
-    "breaking": "a call that worked may fail, or do something else",
-    "undecided": "changed, and not decided which calls that touches",
-    "output": "what comes back has another shape",
-    "additive": "more is possible, and nothing less",
-    "wording": "the same calls, told in other words",
-    "cost": "tokens of tools/list",
-}
 
 
 def _named(group: _Group, most: int = 4) -> str:
@@ -187,7 +176,7 @@ def _head(diff: Diff) -> Iterator[str]:
     yield from (_text(_sentence(diff)), "")
     yield from (f"> {_text(said)}\n" for said in diff.limits)
     yield from ("| class | changes | what that means |", "|---|---:|---|")
-    yield from (f"| {_WORDS[k]} | {n} | {_MEANING[k]} |" for k, n in diff.counts.items())
+    yield from (f"| {_WORDS[k]} | {n} | {MEANING[k]} |" for k, n in diff.counts.items())
     yield ""
 
 

@@ -768,6 +768,20 @@ def test_references_by_url_follow_the_rule_of_allow_hosts(many: Path, host: Host
     assert set(stored(many)) == {"openapi.json", "source.lock"}
 
 
+def test_other_hosts_have_a_folder_beside_the_document(many: Path, host: Host, other: Host) -> None:
+    """And nothing else goes in there: what the vendor's own host has is no document of another one."""
+    other.serve(**{"x.yaml": "Animal: {type: object}\n"})
+    host.serve(**{"v1/openapi.yaml": MANY.replace("common/animal.yaml", f"{other.url}/x.yaml")})
+    state(many, f"{host.url}/v1/openapi.yaml", f'allow_hosts = ["{other.name}"]', top='document = "api/openapi.yaml"')
+    run()
+    copy = f"api/remote/127.0.0.1_{other.server.server_port}/x.yaml"
+    assert set(stored(many)) == {"api/openapi.yaml", "source.lock", copy}
+    other.serve(**{"x.yaml": "Animal: {type: string}\n"})
+    assert told("--check", code=1) == ["specs/zoo/api/openapi.yaml: upstream moved: only shared parts changed"]
+    host.serve(**{"v1/openapi.yaml": MANY.replace("common/", "remote/a.test/")})
+    assert "api/remote/a.test/animal.yaml is the name of another file here" in refused(many)
+
+
 def test_a_stranger_in_the_way(many: Path, host: Host) -> None:
     place({"common/animal.yaml": "Animal: mine\n"}, many)
     said = refused(many)
@@ -920,6 +934,12 @@ def test_a_file_outside_of_specs(folder: Path, tmp_path: Path) -> None:
     for url in (str(tmp_path / "api/openapi.yaml"), (tmp_path / "api/openapi.yaml").as_uri()):
         state(folder, url)
         assert told() == ["specs/zoo/openapi.yaml: up to date; source.lock is new"]
+
+
+def test_a_document_is_not_its_own_source(folder: Path) -> None:
+    place({"openapi.yaml": ONE}, folder)
+    state(folder, "openapi.yaml")
+    assert "mcpgen.toml:2:1: the document would be fetched into the folder where it is\n" in refused(folder)
 
 
 def test_files_that_cannot_be_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -441,3 +442,24 @@ def test_history() -> None:
                 assert servers[step - 1] == servers[step], revisions[step].name
         assert len(additive) > len(revisions) / 4
         assert silent
+
+
+# --- a check ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_of_what_did_not_change_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads and compares: neither what plans and renders is imported, nor what those need."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "openapi.yaml").write_text(SHOP, encoding="utf-8")
+    program = """
+import sys
+from mcpgen.cli import main
+main(["build", "--spec", "openapi.yaml", "--out", "out", "-q", *sys.argv[1:]], standalone_mode=False)
+print(sorted({"mcpgen.planner", "mcpgen.render", "mcpgen.spec", "pydantic", "jinja2", "yaml"} & {*sys.modules}))
+"""
+    built_, checked = (
+        subprocess.run([sys.executable, "-c", program, *more], capture_output=True, text=True, check=True, timeout=60)
+        for more in ([], ["--check"])
+    )
+    assert "mcpgen.planner" in built_.stdout
+    assert checked.stdout == "[]\n"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["fetch"]
 
 _EXAMPLE = """write in specs/{}/mcpgen.toml where the document is published:
-    [source]
-    url = "https://example.com/openapi.json"\
+  [source]
+  url = "https://example.com/openapi.json"\
 """
 
 
@@ -44,6 +44,7 @@ def fetch(names: tuple[str, ...], checking: bool, force: bool) -> None:
       url = "../api/openapi.yaml"                     a file, from the folder of mcpgen.toml
       url = "git+https://github.com/acme/api.git#main:spec/openapi.yaml"
       headers = { Authorization = "Bearer {VENDOR_TOKEN}" }
+
     source.lock keeps what was taken. What is no OpenAPI document, lost most of its operations or is of another version
     is refused, and the old one stays.
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,9 +175,12 @@ def report_left_out(plan: Plan) -> None:
 
 
 def shown(problem: Problem) -> str:
-    """Return a problem as the terminal may show it: text of the document cannot move the cursor."""
-    return plain(str(problem))
+    """Return a problem as the terminal may show it; only our own hints have lines of their own."""
+    said = plain(str(replace(problem, hint="")))
+    return "\n  ".join([said, *map(plain, problem.hint.splitlines())])
 
 
 def plain(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    """Return text of the document as one line: it cannot move the cursor, and begins no line, which a CI runner might
+    take for a command (`::error::`)."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -104,8 +104,13 @@ def is_current(document: Path, folder: Path) -> bool:
 
 
 def _stamp(document: Path, sources: Iterable[Path]) -> Stamp:
-    """Return what a build depends on: the document and all other files read, our templates and our own code."""
+    """Return what a build depends on: the document and all other files read, our templates, our own code, and the
+    tools whose bytes are our bytes."""
+    from importlib.metadata import version
+
     digest = hashlib.sha256(__version__.encode())
+    for tool in ("ruff", "datamodel-code-generator"):
+        digest.update(f"{tool} {version(tool)}\0".encode())
     own = sorted(Path(__file__).parents[1].rglob("*.py"))
     placed = sorted(p for p in templates().rglob("*") if p.suffix in (".py", ".j2"))
     read = sorted({Path(os.path.relpath(p)).as_posix() for p in sources})

@@ -63,6 +63,9 @@ _DEEPEST = 30
 _VARIANTS = 64
 """How many members a union may have for its shape to be changed, or to be shown disjoint."""
 
+_FLAT = 1_000
+"""How many members of unions within unions are members of the outer one: references double them at each step."""
+
 ANNOTATIONS = {
     "title": "title-changed",
     "description": "description-changed",
@@ -261,11 +264,13 @@ class Side:
         if len(self._open) >= _DEEPEST:
             return Node({t: Cell([Case(t, others=[("unread", None)])]) for t in TYPES})
         self._open.add(key)
-        cases = {t: Case(t) for t in TYPES}
-        for part in self._parts(conj):
-            own = self._own(part)
-            both = ((t, _merged(cases[t], own[t])) for t in cases if t in own)
-            cases = {t: merged for t, merged in both if merged is not None}
+        parts = [self._own(part) for part in self._parts(conj)]
+        while len(parts) > 1:
+            # two by two, since each step copies what there is
+            pairs = zip(parts[::2], [*parts[1::2], {t: Case(t) for t in TYPES}], strict=False)
+            parts = [{t: m for t in a if t in b and (m := _merged(a[t], b[t])) is not None} for a, b in pairs]
+        cases = parts[0] if parts else {t: Case(t) for t in TYPES}
+        cases = {t: settled for t, case in cases.items() if (settled := _settled(case)) is not None}
         self._open.discard(key)
         node = self._nodes[key] = Node({t: _hoisted(c) for t, c in cases.items()})
         return node
@@ -283,6 +288,18 @@ class Side:
                 schema = target
             found.append(id(schema))
         return tuple(found)
+
+    def refers(self, conj: Conj) -> bool:
+        """Tell whether a place is only the use of a component."""
+        return len(conj) == 1 and self.key(conj) != (id(conj[0]),)
+
+    def stands(self, case: Case) -> bool:
+        """Tell whether a case is all that the member of a union admits."""
+        cells = list(self.node(case.member or ()).cells.values())
+        if len(cells) != 1 or len(cells[0].cases) != 1:
+            return False
+        only = cells[0].cases[0]
+        return only.rules is case.rules and only.unions is case.unions and only.others is case.others
 
     def never(self, conj: Conj) -> bool:
         return bool(conj) and not self.node(conj).cells
@@ -598,9 +615,10 @@ class Side:
                     whole = [(m, c.cases[0] if len(c.cases) == 1 else Case(t, unions=[c])) for m, c in found]
                     cells[t] = Cell([_of_member(m, c) for m, c in whole], True)
             elif found:
-                cases = []
+                cases: list[Case] = []
                 for m, cell in found:
-                    inner_cases = [Case(t, unions=[cell])] if cell.exclusive else cell.cases
+                    apart = cell.exclusive or 1 < len(cell.cases) > _FLAT - len(cases)
+                    inner_cases = [Case(t, unions=[cell])] if apart else cell.cases
                     cases += [_of_member(m, c) for c in inner_cases]
                 cells[t] = Cell([Case(t)] if all(c.free for c in cases) else self._listed_together(cases))
         return cells

@@ -12,19 +12,24 @@ from ..plan import json_bytes
 from .facts import Contract
 from .schemas import SchemaChange, compare
 
-__all__ = ["CLASSES", "Change", "Class", "Diff", "Size", "diff"]
+__all__ = ["CLASSES", "MEANING", "Change", "Class", "Diff", "Size", "diff"]
 
 Class = Literal["danger", "breaking", "undecided", "output", "additive", "wording", "cost"]
-"""What a change means, gravest first.
-
-danger: a model may do what it could not do before, or do it where nobody asked for it: a read that writes, a write that
-destroys, a new destructive tool, a wider scope, another host. breaking: a call that worked may be refused or do
-something else. undecided: the two are not the same, and which calls that touches cannot be told. output: what comes
-back has another shape. additive: more is possible, and nothing less. wording: the same calls, told in other words,
-which steer a model all the same. cost: the size of the entry in `tools/list`.
-"""
+"""What a change means, gravest first."""
 
 CLASSES: tuple[Class, ...] = get_args(Class)
+
+MEANING: Mapping[Class, str] = {
+    "danger": "a model may do what it could not do before, or do it where nobody asked for it",
+    "breaking": "a call that worked may be refused, or do something else",
+    "undecided": "the two are not the same, and which calls that touches cannot be told",
+    "output": "what comes back has another shape",
+    "additive": "more is possible, and nothing less",
+    "wording": "the same calls, told in other words, which steer a model all the same",
+    "cost": "the size of the entry in tools/list",
+}
+"""Danger is a read that writes, a write that destroys, a new destructive tool, a gate that is loosened, a wider scope,
+another host."""
 
 
 @dataclass(frozen=True, slots=True)

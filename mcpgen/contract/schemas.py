@@ -32,6 +32,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from hashlib import sha256
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from .cases import (
@@ -72,7 +74,7 @@ _FINDINGS = 1_000
 """How many differences are told of one pair of schemas."""
 
 _PLACES = 8
-"""At how many places the same pair of components is told."""
+"""At how many places the same pair of components is told; what those use in turn is told at the first of them."""
 
 _DEEPEST = 30
 """How many places below each other a proof follows."""
@@ -151,17 +153,54 @@ class _Spent(Exception):
 
 @dataclass(slots=True)
 class _Work:
-    """What the readings of one comparison share: the sides, what is left of the bounds, and what is known."""
+    """What the readings of one comparison share: the sides, what is left to prove with, and what is known."""
 
     old: Side
     new: Side
-    steps: int = _STEPS
     proofs: int = _PROOFS
     depth: int = 0
     """Of the proof that is being made."""
+    _components: set[str] | None = None
+
+    def text(self, schema: Any) -> str:
+        return self.texts.get(id(schema)) or self.texts.setdefault(id(schema), repr(schema))
+
+    def unchanged(self, old: Any, new: Any) -> bool:
+        """Tell whether two places are written the same, and so is all that they refer to."""
+        if self.text(old) != self.text(new):
+            return False
+        used = _used(self.text(old))
+        return used is not None and (not used or used <= self.components)
+
+    @property
+    def components(self) -> set[str]:
+        """The names of the components that are unchanged."""
+        if self._components is None:
+            before, now = (s.root.get("$defs") if isinstance(s.root, dict) else None for s in (self.old, self.new))
+            before, now = (d if isinstance(d, dict) else {} for d in (before, now))
+            used = {n: _used(self.text(d)) for n, d in before.items() if n in now and self.text(d) == self.text(now[n])}
+            kept = {n: u for n, u in used.items() if u is not None}
+            users: dict[str, list[str]] = {}
+            for name, names in kept.items():
+                for inner in names:
+                    users.setdefault(inner, []).append(name)
+            todo = [n for n in users if n not in kept]
+            while todo:
+                for name in users.get(todo.pop(), ()):
+                    if kept.pop(name, None) is not None:
+                        todo.append(name)
+            self._components = set(kept)
+        return self._components
+
     readings: dict[tuple[str, bool], _Comparison] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     looks: dict[Case, str] = field(default_factory=dict)
+
+
+def _used(text: str) -> set[str] | None:
+    """Return the names of the components that a schema, written by `repr`, refers to; None if others are, or may be."""
+    names = re.findall(r"'\$ref': '#/\$defs/([\w.-]*)'", text)
+    return set(names) if len(names) == text.count("$ref") + text.count("$dynamicRef") else None
 
 
 class _Below(NamedTuple):
@@ -173,6 +212,8 @@ class _Below(NamedTuple):
     lossless: bool = False
     """Nothing is lost by what happens there, since something else takes the same values."""
     gainless: bool = False
+    worded: bool = True
+    """Whether what is told of the places themselves is compared as well."""
 
 
 _Found = SchemaChange | _Below
@@ -208,27 +249,36 @@ class _Comparison:
         """
         Way = tuple[Any, Any]
         todo: deque[tuple[_Below, Way | None]] = deque([(_Below("", old, new), None)])
+        known: dict[Any, list[_Found]] = {}
         times: Counter[Any] = Counter()
+        steps = 0
         while todo:
             at, way = todo.popleft()
             key = self.old.key(at.old), self.new.key(at.new)
             above = way
             while above is not None and above[0] != key:
                 above = above[1]
-            times[key] += 1
-            self._work.steps -= 1
-            if self._work.steps < 0:
-                raise _Spent("too large to be compared in full")
-            known = above is not None or times[key] > _PLACES
-            for found in self._beside(at.old, at.new) if known else self._node(at.old, at.new):
+            times[key, at.lossless, at.gainless] += 1
+            time = times[key, at.lossless, at.gainless]
+            inside: list[_Found] = []
+            if above is not None or time > _PLACES:
+                words = self._beside(at.old, at.new) if at.worded else iter(())
+            else:
+                if (steps := steps + 1) > _STEPS:
+                    raise _Spent("too large to be compared in full")
+                words = self._worded(at.old, at.new) if at.worded else iter(())
+                inside = known[key] if key in known else known.setdefault(key, list(self._node(at.old, at.new)))
+            for found in chain(words, inside):
                 told = _settled(found, at.lossless, at.gainless, at.place)
-                if isinstance(told, _Below):
-                    todo.append((told, (key, way)))
-                else:
+                if isinstance(told, SchemaChange):
                     yield replace(told, place=told.place.removeprefix("."))
+                elif time == 1 or not (self.old.refers(told.old) or self.new.refers(told.new)):
+                    todo.append((told, (key, way)))
 
     def _beside(self, old: Conj, new: Conj) -> Iterator[SchemaChange]:
         """Compare what is told of a component where it is used."""
+        if list(map(self._work.text, old)) == list(map(self._work.text, new)):
+            return
         sides = ([{k: v for k, v in s.items() if k != "$ref"} for s in c if isinstance(s, dict)] for c in (old, new))
         before, now = (side.words(tuple(own)) for side, own in zip((self.old, self.new), sides, strict=True))
         yield from _reworded(before, now, "")
@@ -248,6 +298,8 @@ class _Comparison:
         A pair that is met again while it is being proven holds, if all else does: values are finite. When a proof
         fails, what was proven with its help is forgotten (Gapeyev, Levin, Pierce, "Recursive subtyping revealed").
         """
+        if isinstance(old, Case) and isinstance(new, Case) and self._stand(old, new):
+            return self._holds(old.member or (), new.member or ())
         key: Any = (old, new) if isinstance(old, Case) else (self.old.key(old), self.new.key(new))
         if key in self._answers:
             return self._answers[key]
@@ -290,8 +342,6 @@ class _Comparison:
 
     def _node(self, o: Conj, n: Conj) -> Iterator[_Found]:
         old, new = self.old.node(o), self.new.node(n)
-        if self._told:
-            yield from self._worded(o, n, old, new)
         types = list(self._types(old, new))
         yield from types
         for t in TYPES:
@@ -301,17 +351,13 @@ class _Comparison:
                 yield from self._cells(old.cells[t], new.cells[t], (old, new), "")
 
     def _below(self, place: str, old: Conj, new: Conj) -> Iterator[_Below]:
-        if len(old) == len(new) == 1:
-            text = self._text(old[0])
-            if text == self._text(new[0]) and "Ref'" not in text and "$ref'" not in text:
-                return
+        if len(old) == len(new) == 1 and self._work.unchanged(old[0], new[0]):
+            return
         if old or new:
             yield _Below(place, old, new)
 
-    def _text(self, schema: Any) -> str:
-        return self._work.texts.get(id(schema)) or self._work.texts.setdefault(id(schema), repr(schema))
-
-    def _worded(self, o: Conj, n: Conj, old: Node, new: Node) -> Iterator[SchemaChange]:
+    def _worded(self, o: Conj, n: Conj) -> Iterator[SchemaChange]:
+        old, new = self.old.node(o), self.new.node(n)
         before, now = self.old.words(o), self.new.words(n)
         if old.is_union != new.is_union:
             # what was said of the one variant may be said of it still, inside the union
@@ -370,13 +416,24 @@ class _Comparison:
             one, other = old.cases[0], new.cases[0]
             if self._told and nodes[0].is_union and nodes[1].is_union:
                 yield from self._member_worded(one, other, at + self._branch(one, other, nodes))
-            yield from self._case(one, other, at)
+            yield from self._member(one, other, at)
         elif not self._told:
             yield from self._cells_proven(old, new, at)
         elif max(len(old.cases), len(new.cases)) > _VARIANTS:
             yield from self._many(old, new, at)
         else:
             yield from self._cells_told(old, new, nodes, at)
+
+    def _member(self, one: Case, other: Case, at: str) -> Iterator[_Found]:
+        """Compare two cases, as components if that is what they are: those are compared once, however often used."""
+        if self._stand(one, other):
+            for found in self._below(at, one.member or (), other.member or ()):
+                yield found._replace(worded=False)
+        else:
+            yield from self._case(one, other, at)
+
+    def _stand(self, one: Case, other: Case) -> bool:
+        return bool(one.member and other.member) and self.old.stands(one) and self.new.stands(other)
 
     def _cells_proven(self, old: Cell, new: Cell, at: str) -> Iterator[SchemaChange]:
         if new.exclusive and not (old.exclusive and self._paired(old, new)):
@@ -408,7 +465,8 @@ class _Comparison:
     def _many(self, old: Cell, new: Cell, at: str) -> Iterator[SchemaChange]:
         """Compare unions that are too large for it: told is only whether they look the same."""
         before, now = (sorted(map(self._look, c.cases)) for c in (old, new))
-        if before != now or any("ef'" in text for text in now) or old.exclusive != new.exclusive:
+        refer = any("$ref'" in repr(c.member) for c in old.cases)
+        if before != now or refer or old.exclusive != new.exclusive:
             reason = f"one of {len(old.cases)} variants, of {len(new.cases)} now: too many to be compared"
             yield SchemaChange("undecided", "constraint-changed", at, reason)
 
@@ -427,7 +485,7 @@ class _Comparison:
             place = at + self._branch(one, other, nodes)
             if None not in (one.member, other.member):
                 yield from self._member_worded(one, other, place)
-            for found in self._case(one, other, place):
+            for found in self._member(one, other, place):
                 yield _settled(found, lossless, gainless)
         for case in gone:
             place = at + self._branch(case, None, nodes)
@@ -502,10 +560,12 @@ class _Comparison:
         return sorted(pairs, key=lambda p: order[id(p[0])]), gone, come
 
     def _look(self, case: Case) -> str:
-        """Return a text that two variants share which are written in the same way."""
+        """Return what two variants share that are written in the same way."""
         if case not in self._work.looks:
             unions = "".join(f"[{','.join(map(self._look, u.cases))}]" for u in case.unions)
-            self._work.looks[case] = f"{case.type} {sorted(case.rules.items())!r} {unions} {case.others!r}"
+            text = f"{case.type} {sorted(case.rules.items())!r} {unions} {case.others!r}"
+            # what is shared inside may stand there many times over
+            self._work.looks[case] = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
         return self._work.looks[case]
 
     def _branch(self, old: Case | None, new: Case | None, nodes: tuple[Node, Node]) -> str:

@@ -175,6 +175,10 @@ class _Taking:
     def _where(self, name: str) -> str:
         return self._origin.where(_way(name, self._document))
 
+    def _foreign(self, name: str) -> bool:
+        """Tell whether a file is in the folder for documents of other hosts."""
+        return name.startswith(posixpath.join(posixpath.dirname(self._document), FOLDER, ""))
+
     def _unfetched(self, name: str, error: Unfetched) -> Problem:
         return Problem(str(error), hint=error.hint, file=self._where(name))
 
@@ -190,7 +194,7 @@ class _Taking:
         kept = Fetched(self._folder, lock.document, {n: c for n, c in self._present.items() if c is not None}, lock)
         if lock.commit and self._origin.commit == lock.commit:
             return kept
-        if any(name.startswith(f"{FOLDER}/") for name in lock.files):
+        if any(map(self._foreign, lock.files)):
             return None  # other hosts have to be asked too
         for name in (lock.document, *sorted({*lock.files} - {lock.document}), *lock.missing):
             try:
@@ -259,7 +263,7 @@ class _Taking:
 
     def _etag(self, name: str) -> str:
         """The ETag of a file that may be kept: it names no time, and nothing that we sent."""
-        tag = "" if name.startswith(f"{FOLDER}/") else dateless(self._origin.etag(_way(name, self._document)))
+        tag = "" if self._foreign(name) else dateless(self._origin.etag(_way(name, self._document)))
         return "" if any(value in tag for value in self._secrets.values()) else tag
 
     def _named(self, content: bytes) -> str:
@@ -316,7 +320,7 @@ class _Taking:
                 return
             self._missing.add(name)
             if not self._force and name not in self._lock.missing:
-                hint = (f"{e.hint}\n  " if e.hint else "") + f"to take the document without it: {self._forced}"
+                hint = (f"{e.hint}\n" if e.hint else "") + f"to take the document without it: {self._forced}"
                 self._problems.append(Problem(f"the document refers to it: {e}", hint=hint, file=self._where(name)))
         except Unfetched as e:
             self._problems.append(self._unfetched(name, e))
@@ -332,7 +336,7 @@ class _Taking:
         if not name.lower().endswith(_ENDINGS):
             return f"mcpgen fetches only {', '.join(_ENDINGS)}", ""
         taken = {posixpath.normpath(o) for o in self._config.overlays}.union(_OURS) - {self._document}
-        if name.lower() in {t.lower() for t in taken} or name.lower().startswith(f"{FOLDER}/"):
+        if name.lower() in {t.lower() for t in taken} or self._foreign(name.lower()):
             return f"{name} is the name of another file here", _ELSEWHERE
         return None
 
@@ -346,7 +350,7 @@ class _Taking:
         file = Path(problem.file)
         if problem.file and file.is_relative_to(root):
             name = file.relative_to(root).as_posix()
-            place = name if name.startswith(f"{FOLDER}/") else self._where(name)
+            place = name if self._foreign(name) else self._where(name)
             return replace(problem, message=said, file=place)
         return replace(problem, message=said)
 
@@ -378,7 +382,7 @@ class _Taking:
             path = self._folder / name
             if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self._folder)):
                 self._problems.append(Problem("a symbolic link leads out of this folder", file=path.parent.as_posix()))
-            elif name in (self._before, *self._lock.files) or name.startswith(f"{FOLDER}/"):
+            elif name in (self._before, *self._lock.files) or self._foreign(name):
                 continue
             elif os.path.lexists(path) and _bytes(path) != content:
                 message = f"the file is in the way of one that the document refers to, and is not in {LOCK}"

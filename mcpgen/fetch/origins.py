@@ -74,7 +74,10 @@ def opened(
         yield _Web(source, headers, Remote(config.allow_hosts), known, deadline, progress), deadline
     else:
         path = unquote(source.url.removeprefix("file://")) if source.url.startswith("file://") else source.url
-        yield _Disk(Path(config.file).parent / path), deadline
+        folder = Path(config.file).parent
+        if (folder / path).resolve().is_relative_to(folder.resolve()):
+            raise Unfetched("the document would be fetched into the folder where it is", "move it elsewhere")
+        yield _Disk(folder / path), deadline
 
 
 class _Web:
@@ -102,7 +105,10 @@ class _Web:
         self.name = unquote(posixpath.basename(urlsplit(self._place.url).path))
 
     def where(self, name: str) -> str:
-        return address(self._place.url, quote(name)).url if name else self._place.url
+        try:
+            return address(self._place.url, quote(name)).url if name else self._place.url
+        except Unfetched:  # too long for a URL
+            return name
 
     def etag(self, name: str) -> str:
         return self._etags.get(name, "")

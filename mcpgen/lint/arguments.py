@@ -62,8 +62,13 @@ def each(server: Server) -> Iterator[Finding]:
         for argument in tool.arguments_sorted:
             found = server.places.argument(tool, argument) if isinstance(tool, Tool) else ""
             for rule, use in _looked_at(tool, argument, definitions):
-                inner = server.places.inside(found, use.way) if found else ""
-                shared.setdefault((rule, inner or (tool.name, use.path)), []).append(use)
+                places: list[Any] = server.places.inside(found, use.way) if found else []
+                if rule.startswith("undocumented"):  # of the forms of a union those that say nothing
+                    places = [p for p in places if server.places.silent(p)] or places
+                else:
+                    places = places[:1]
+                for place in places or [(tool.name, use.path)]:
+                    shared.setdefault((rule, place), []).append(use)
     for (rule, place), uses in shared.items():
         kept = server.wanted(rule, dict.fromkeys(u.tool.name for u in uses))
         if kept:

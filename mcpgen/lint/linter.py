@@ -33,7 +33,7 @@ def lint(plan: Plan, spec: Spec, config: Config, progress: Callable[[str], None]
     found.sort(key=lambda f: (LEVELS.index(f.level), rank[f.rule], -len(f.tools), f.tools, f.argument, f.problem))
     return Report(
         name=plan.name,
-        document=plan.document,
+        document=spec.path.as_posix(),
         tools=len(plan.tools),
         tokens=server.tokens,
         findings=tuple(found),

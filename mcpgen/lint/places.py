@@ -33,7 +33,7 @@ class Places:
         self._operations = {o.pointer: o for o in spec.operations()}
         self._parameters: dict[str, dict[tuple[str, str], str]] = {}
         self._parts: dict[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {}
-        self._steps: dict[tuple[str, str], str] = {}
+        self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
         self._walked: set[str] = set()
 
     def operation(self, tool: Tool) -> RawOperation | None:
@@ -51,13 +51,20 @@ class Places:
                 return found
         return self._body(raw, _way(argument.marker_source))
 
-    def inside(self, pointer: str, way: Sequence[str]) -> str:
-        """Return the pointer of what `way` leads to from `pointer`; empty when it leads out of the document."""
+    def inside(self, pointer: str, way: Sequence[str]) -> list[str]:
+        """Return the pointers of what `way` leads to from `pointer`: several where the forms of a union have it."""
+        found = [pointer]
         for step in way:
-            pointer = self._step(pointer, step)
-            if not pointer:
-                return ""
-        return pointer
+            found = list(dict.fromkeys(p for at in found for p in self._step(at, step)))
+        return found
+
+    def silent(self, pointer: str) -> bool:
+        """Tell whether nothing describes the schema at `pointer`, neither there nor where it is defined."""
+        try:
+            nodes = [self._spec.resolve(pointer), *(node for _, node in self._members(pointer))]
+        except Unresolved:
+            return True
+        return not any(isinstance(n, dict) and str(n.get("description") or "").strip() for n in nodes)
 
     def bodies(self, tool: Tool) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield the JSON media types of a tool's request body with their pointers, each once in all calls."""
@@ -109,7 +116,7 @@ class Places:
         for at, _, _ in self._content(raw):
             pointer = f"{at}/schema"
             if self._members(pointer) and (found := self.inside(pointer, way)):
-                return found
+                return found[0]
         return ""
 
     def _content(self, raw: RawOperation) -> Iterator[tuple[str, str, Any]]:
@@ -125,9 +132,9 @@ class Places:
         for media_type in sorted(content, key=lambda m: ("json" not in m, m)):
             yield f"{at}/content/{escape(media_type)}", media_type, content[media_type]
 
-    def _step(self, pointer: str, step: str) -> str:
+    def _step(self, pointer: str, step: str) -> tuple[str, ...]:
         if (pointer, step) not in self._steps:
-            self._steps[pointer, step] = next(self._steps_of(pointer, step), "")
+            self._steps[pointer, step] = tuple(self._steps_of(pointer, step))
         return self._steps[pointer, step]
 
     def _steps_of(self, pointer: str, step: str) -> Iterator[str]:

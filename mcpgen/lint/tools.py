@@ -39,11 +39,16 @@ _SUCCESSOR = re.compile(
 
 def budgets(server: Server) -> Iterator[Finding]:
     plan, budget = server.plan, server.config.budget
-    areas = sorted((-sum(server.sizes[t.name] for t in s.tools) // 4, s.title) for s in plan.sections)
-    tags = [title for _, title in areas if title in dict(plan.tags)]
-    lines = [f"# tokens by area: {', '.join(f'{title} {-size:,}' for size, title in areas[:4])}"]
+    areas = sorted((-sum(server.sizes[t.name] for t in s.tools) // 4, len(s.tools), s.title) for s in plan.sections)
+    lines = [f"# tokens by area: {', '.join(f'{title} {-size:,}' for size, _, title in areas[:4])}"]
     lines = lines if len(areas) > 1 else []
-    lines.append(f"[include]\ntags = {toml(tags[:2])}" if len(tags) > 2 else '[include]\noperations = ["…"]')
+    room, places = budget.tokens or _MANY_TOKENS, budget.tools or _MANY_TOOLS
+    fitting: list[str] = []  # the largest areas that fit together
+    for size, number, title in areas:
+        if title in dict(plan.tags) and -size <= room and number <= places:
+            fitting.append(title)
+            room, places = room + size, places - number
+    lines.append(f"[include]\ntags = {toml(fitting)}" if fitting else '[include]\noperations = ["…"]')
     for rule, unit, number, most, usual in (
         ("token-budget", "tokens", server.tokens, budget.tokens, _MANY_TOKENS),
         ("tool-budget", "tools", len(plan.tools), budget.tools, _MANY_TOOLS),
@@ -66,11 +71,21 @@ def large(server: Server) -> Iterator[Finding]:
     for tool in server.plan.tools:
         size = server.sizes[tool.name] // 4
         if size > most:
-            weights = {a.key: len(json_bytes(a.schema)) for a in tool.arguments_sorted if not a.required}
-            heavy = sorted(weights, key=lambda k: (-weights[k], k))[:3]
+            heavy = _heaviest(tool, 4 * (size - most))
             cure = server.table(tool, f"hide = {toml(heavy)}") if heavy else "[limits]\nschema_bytes = 8_000"
             message = f"{tool.name} takes {size:,} of {server.tokens:,} tokens"
             yield from server.finding("large-tool", server.at(tool), message, cure, [tool.name])
+
+
+def _heaviest(tool: AnyTool, room: int) -> list[str]:
+    """Return the largest arguments that may be left out, so many that they free `room` bytes, but eight at most."""
+    weights = {a.key: len(json_bytes(a.schema)) for a in tool.arguments_sorted if not a.required}
+    found: list[str] = []
+    for key in sorted(weights, key=lambda k: (-weights[k], k))[:8]:
+        if room > 0:
+            found.append(key)
+            room -= weights[key]
+    return found
 
 
 def names(server: Server) -> Iterator[Finding]:
@@ -199,17 +214,17 @@ def duplicates(server: Server) -> Iterator[Finding]:
             first = next(t for t in members if t.name == kept[0])
             what = f": {shown(first.description)}" if buckets is texts else ""
             message = f"{listed(kept)} have the same {alike}{what}"
-            cure = _told_apart(server, [t for t in members if t.name in kept])
+            cure = _told_apart(server, [t for t in members if t.name in kept], "description" if what else "name")
             yield from server.finding("near-duplicate", server.at(first), message, cure, kept)
 
 
-def _told_apart(server: Server, members: list[AnyTool]) -> str:
+def _told_apart(server: Server, members: list[AnyTool], key: str) -> str:
     if {t.method for t in members} == {"GET", "POST"} and len({t.path for t in members}) == 1:
         return "[include]\ncollapse_twins = true"
     old = [server.labels[t.name] for t in members if t.deprecated]
     if old and len(old) < len(members):
         return f"[exclude]\noperations = {toml(old[:8])}"
-    return server.table(members[0], 'description = "{text} …"')
+    return server.table(members[0], 'description = "{text} …"' if key == "description" else 'name = "…"')
 
 
 def deprecated(server: Server) -> Iterator[Finding]:

@@ -20,9 +20,9 @@ __all__ = ["codes", "explains", "hidden", "known_codes", "orders", "repeats", "s
 # -- does it say anything? ------------------------------
 
 _EMPTY = frozenset(
-    "a all an and any api at be by can current each endpoint existing for from given has have if in info information "
-    "into is it its list of on one only operation or other resource single some specific specified that the their "
-    "this to use used using via which will with you your".split()
+    "a all an and any api at be by can current each endpoint existing for from given has have id identifier ids if in "
+    "info information into is it its list of on one only operation or other resource single some specific specified "
+    "that the their this to use used using via which will with you your".split()
 )
 """Words that tell nothing about a tool."""
 
@@ -102,7 +102,7 @@ def _is_code(value: Any) -> bool:
 def explains(text: str, values: Collection[Any]) -> bool:
     """Tell whether a text speaks of at least half of the values by name, with words around them."""
     said = [v for v in values if v is not None]
-    if not text or len(words(text)) < 2 * min(len(said), 4):
+    if len(re.findall(r"[^\W\d_]{2,}", text)) < 2 * min(len(said), 4):
         return False
     named = [v for v in said if re.search(rf"(?<!\w){re.escape(str(v))}(?!\w)", text)]
     return 2 * len(named) >= len(said)
@@ -186,9 +186,10 @@ _ORDERS = tuple(
     for needles, pattern in (
         # It takes what was said before out of force.
         (
-            "ignore|disregard|forget|override",
-            r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|preceding|original|"
-            r"other|your|system)\b[^.\n]{0,20}\b(?:instruction|prompt|rule|guideline|tool description|training)s?\b",
+            "ignor|disregard|forget|overrid",
+            r"\b(?:ignor|disregard|forget|overrid)(?:es|s|e|ing)?\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|preceding|original|"
+            r"your|system)\b[^.\n]{0,20}\b(?:instruction|prompt|rule|guideline|training)s?\b"
+            r"|\b(?:ignor|disregard|overrid)(?:es|s|e|ing)?\b[^.\n]{0,20}\btool descriptions?\b",
         ),
         # It keeps something from the user.
         (
@@ -232,7 +233,7 @@ _ORDERS = tuple(
         (
             "http|@",
             r"\b(?:send|forward|upload|exfiltrate|transmit|post|copy|leak)\b[^.\n]{0,30}\b(?:conversation|messages?|prompts?|"
-            r"context|responses?|results?|answers?|credentials?|secrets?|history)\b[^.\n]{0,20}\bto\b[^.\n]{0,20}"
+            r"context|responses?|results?|answers?|credentials?|secrets?|history)\b[^.\n]{0,20}\bto\b[^.,;\n]{0,20}"
             r"(?:https?://|\b[\w.-]{1,40}@[\w-]{1,40}\.\w)",
         ),
     )

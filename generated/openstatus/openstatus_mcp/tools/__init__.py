@@ -16,6 +16,7 @@ TOOLS: dict[str, str] = {
 }
 
 READING: list[str] = [
+    # offered without --enable-write-tools
     "list_maintenances",
     "list_status_pages",
     "list_status_reports",

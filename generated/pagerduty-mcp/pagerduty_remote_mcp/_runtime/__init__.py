@@ -6,6 +6,8 @@ answer becomes a tool result (`answers`, with `values` for its JSON); or a call 
 (`proxy`). `server` speaks MCP, `http` puts it on a port, `main` is the command line.
 """
 
+from typing import Union as OneOf  # a member a line, `OneOf[A, B,]`: formatters join `A | B` where it fits
+
 from .calls import ApiError
 from .custom import About, Api, CustomTool
 from .main import run
@@ -59,6 +61,7 @@ __all__ = [
     "MutualTls",
     "Now",
     "OAuth",
+    "OneOf",
     "Operation",
     "Paging",
     "Part",

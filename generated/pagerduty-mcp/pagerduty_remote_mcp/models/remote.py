@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -14,7 +19,14 @@ from .._runtime import (
 
 class ListIncidentsIncidentQuery(Model):
     status: Annotated[
-        list[Literal["triggered", "acknowledged", "resolved"]] | None,
+        list[
+            Literal[
+                "triggered",
+                "acknowledged",
+                "resolved",
+            ]
+        ]
+        | None,
         Field(
             description="Only incidents in one of these states; null or left out: in any.",
             json_schema_extra={"x-null": True},

@@ -9,5 +9,6 @@ TOOLS: dict[str, str] = {
 }
 
 READING: list[str] = [
+    # offered without --enable-write-tools
     "list_incidents",
 ]

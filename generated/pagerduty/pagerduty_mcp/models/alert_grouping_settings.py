@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -37,7 +42,11 @@ class AlertGroupingSettingConfigTimeGrouping(Model):
 
 class ContentBasedAlertGroupingConfiguration(Model):
     aggregate: Annotated[
-        Literal["all", "any"] | None,
+        Literal[
+            "all",
+            "any",
+        ]
+        | None,
         Field(description="Whether alerts must agree in all `fields`, or in any one of them."),
     ] = None
     fields_: Annotated[
@@ -59,7 +68,11 @@ class ContentBasedAlertGroupingConfiguration(Model):
 
 class ContentBasedIntelligentAlertGroupingConfiguration(Model):
     aggregate: Annotated[
-        Literal["all", "any"] | None,
+        Literal[
+            "all",
+            "any",
+        ]
+        | None,
         Field(description="Whether alerts must agree in all `fields`, or in any one of them."),
     ] = None
     fields_: Annotated[

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -69,7 +74,11 @@ class OrchestrationGlobalOrchestrationPathSetsItemRulesItemOrchestrationRouterOr
 
 class OrchestrationRouterActionsDynamicRouteTo(Model):
     lookup_by: Annotated[
-        Literal["service_name", "service_id"] | None,
+        Literal[
+            "service_name",
+            "service_id",
+        ]
+        | None,
         Field(description="What the value is: the name of a service, or its ID."),
     ] = None
     regex: Annotated[str | None, Field(description="RE2 expression that takes the value out of the field.")] = None

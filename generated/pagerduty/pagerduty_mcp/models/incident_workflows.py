@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,

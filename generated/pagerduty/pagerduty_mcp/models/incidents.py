@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
+    OneOf,
 )
 from .shared import (
     EscalationPolicyReference,
@@ -38,7 +44,10 @@ class IncidentTypeReference(Model):
 
 class PropertiesResponderRequestTarget(Model):
     id: str
-    type: Literal["user_reference", "escalation_policy_reference"]
+    type: Literal[
+        "user_reference",
+        "escalation_policy_reference",
+    ]
 
 
 class UpdateIncidentsIncidentsItem(Model):
@@ -57,7 +66,11 @@ class UpdateIncidentsIncidentsItem(Model):
     id: Annotated[str, Field(description="ID of the incident, such as PINC3D7.")]
     incident_type: Annotated[IncidentTypeReference | None, Field(description="A type of incident by its name.")] = None
     priority: Annotated[
-        UpdateIncidentsIncidentsItemPriorityOption0 | str | None,
+        OneOf[
+            UpdateIncidentsIncidentsItemPriorityOption0,
+            str,
+        ]
+        | None,
         Field(description="New priority, by reference or by name. Of several with one name the highest is taken."),
     ] = None
     resolution: Annotated[
@@ -65,14 +78,32 @@ class UpdateIncidentsIncidentsItem(Model):
         Field(description="How it was resolved; becomes a note in the log. Only with the status `resolved`."),
     ] = None
     status: Annotated[
-        Literal["resolved", "acknowledged", "triggered"] | None,
+        Literal[
+            "resolved",
+            "acknowledged",
+            "triggered",
+        ]
+        | None,
         Field(
             description="New status. `triggered` and `acknowledged` reopen a resolved incident: the first assigns it by `assignments` or the policy, the second to the user who asks."
         ),
     ] = None
     title: Annotated[str | None, Field(description="New title, in one line.")] = None
-    type: Annotated[Literal["incident", "incident_reference"], Field(description="Either value will do.")]
-    urgency: Annotated[Literal["high", "low"] | None, Field(description="New urgency.")] = None
+    type: Annotated[
+        Literal[
+            "incident",
+            "incident_reference",
+        ],
+        Field(description="Either value will do."),
+    ]
+    urgency: Annotated[
+        Literal[
+            "high",
+            "low",
+        ]
+        | None,
+        Field(description="New urgency."),
+    ] = None
 
 
 class UpdateIncidentsIncidentsItemAssignmentsItem(Model):
@@ -82,4 +113,10 @@ class UpdateIncidentsIncidentsItemAssignmentsItem(Model):
 class UpdateIncidentsIncidentsItemPriorityOption0(Model):
     id: Annotated[str, Field(description="ID of the priority.")]
     name: Annotated[str | None, Field(description="Name of the priority, such as P1.")] = None
-    type: Annotated[Literal["priority", "priority_reference"], Field(description="Either value will do.")]
+    type: Annotated[
+        Literal[
+            "priority",
+            "priority_reference",
+        ],
+        Field(description="Either value will do."),
+    ]

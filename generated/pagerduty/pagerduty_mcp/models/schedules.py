@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -37,7 +42,10 @@ class Restriction(Model):
         str, Field(description="When the layer becomes active, as 09:00:00, in the time zone of the schedule.")
     ]
     type: Annotated[
-        Literal["daily_restriction", "weekly_restriction"],
+        Literal[
+            "daily_restriction",
+            "weekly_restriction",
+        ],
         Field(description="Whether the limit is for each day or for each week."),
     ]
 

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import (
+    Annotated,
+)
 
-from pydantic import Field
+from pydantic import (
+    Field,
+)
 
 from .._runtime import (
     Model,

@@ -72,6 +72,7 @@ TOOLS: dict[str, str] = {
 }
 
 READING: list[str] = [
+    # offered without --enable-write-tools
     "get_alert_from_incident",
     "get_alert_grouping_setting",
     "get_change_event",

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import (
+    Annotated,
+    Literal,
+)
 
-from pydantic import ConfigDict, Field
+from pydantic import (
+    ConfigDict,
+    Field,
+)
 
 from .._runtime import (
     Model,
@@ -17,4 +23,12 @@ class ContainerStatus(Model):
         extra="forbid",
     )
     container_slug: Annotated[str, Field(description="Slug of the container.")]
-    status: Annotated[Literal["ok", "minor", "major", "maintenance"], Field(description="Status of the service there.")]
+    status: Annotated[
+        Literal[
+            "ok",
+            "minor",
+            "major",
+            "maintenance",
+        ],
+        Field(description="Status of the service there."),
+    ]

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import (
+    Annotated,
+)
 
-from pydantic import ConfigDict, Field
+from pydantic import (
+    ConfigDict,
+    Field,
+)
 
 from .._runtime import (
     Model,

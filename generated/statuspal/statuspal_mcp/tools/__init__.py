@@ -52,6 +52,7 @@ TOOLS: dict[str, str] = {
 }
 
 READING: list[str] = [
+    # offered without --enable-write-tools
     "get_automation",
     "get_container",
     "get_monitoring_check",

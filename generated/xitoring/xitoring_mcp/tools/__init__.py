@@ -77,6 +77,7 @@ TOOLS: dict[str, str] = {
 }
 
 READING: list[str] = [
+    # offered without --enable-write-tools
     "get_account",
     "get_check",
     "get_check_response_time",
