@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from .clients import Clients, registry
+from .markdown import code, markdown, prose
 from .plan import SEARCHING, Plan, json_bytes
 from .planner import Inferred
 from .schemas import checkable_pattern, pattern_matches
@@ -171,37 +171,10 @@ def _visible(text: str) -> str:
     return re.sub(r"[^\x00-\x7e]", lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text)
 
 
-_URL = re.compile(r"(https://[A-Za-z0-9._~:/?#@!$&*+,;=%-]*[A-Za-z0-9/])")
-_WWW = re.compile(r"\b(www)\.", re.IGNORECASE)
-_MARKUP = str.maketrans({c: "\\" + c for c in "\\`*_[]#|~!"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-
-
 def _toml(text: str) -> str:
     """Return a basic string of TOML 1.0 in which every character can be seen."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
-
-
-@lru_cache(maxsize=100_000)  # the words of a parameter stand wherever it is used
-def markdown(text: str) -> str:
-    """Return text of the document as one line of Markdown that is only text: no markup, no HTML, no link."""
-    flat = " ".join(text.split())
-    if not flat.isprintable():
-        flat = " ".join("".join(c if c.isprintable() else " " for c in flat).split())
-    escaped = _WWW.sub(r"\1&#46;", flat.translate(_MARKUP).replace("://", ":&#47;/"))
-    return "\\" + escaped if escaped[:1] in ("-", "+", "=") else escaped
-
-
-def prose(text: str) -> str:
-    """Return text of the configuration as `markdown` does, except that its URLs are links."""
-    words = (enumerate(_URL.split(word)) for word in text.split())
-    return " ".join("".join(f"<{p}>" if at % 2 else markdown(p) for at, p in word) for word in words)
-
-
-def code(text: str) -> str:
-    """Return text of the document for between backticks."""
-    shown = text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
-    return shown.replace("`", "?").replace("|", "\\|") or "(empty)"
 
 
 def _formatted(files: dict[str, str], package: str) -> dict[str, str]:

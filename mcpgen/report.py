@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Any
 
 from .contract import CLASSES, MEANING, Change, Class, Diff
-from .render import code, markdown
+from .markdown import code, markdown
 
 __all__ = ["MARK", "as_json", "as_markdown", "as_text", "summary"]
 

@@ -636,6 +636,7 @@ ORDER = [
         "planner",
         "proxy",
         "clients",
+        "markdown",
         "render",
         "custom",
         "fetch.lock",
