@@ -647,6 +647,8 @@ ORDER = [
         "fetch.tools",
         "fetch",
         "output",
+        "contract.cases",
+        "contract.rules",
         "contract.schemas",
         "contract.facts",
         "contract.changes",

@@ -679,6 +679,9 @@ def test_a_file_that_is_not_there_can_be_done_without(many: Path, host: Host) ->
     assert said == "  common/deep/town.json is not there, and the document refers to it"
     assert lock(many)["missing"] == ["common/deep/town.json"]
     assert told() == ["specs/zoo/openapi.yaml: up to date"]
+    host.serve(**{"v1/common/deep/town.json": TOWN})
+    assert told("--check", code=1) == ["specs/zoo/openapi.yaml: upstream moved: only shared parts changed"]
+    del host.answers["/v1/common/deep/town.json"]
     host.serve(**{"v1/openapi.yaml": MANY.replace("listAnimals", "animals")})
     assert told()[0] == "specs/zoo/openapi.yaml: (size), 1 operation (2 files): 1 operation changed"
     host.answers["/v1/common/animal.yaml"] = 404, {}, b""
@@ -756,6 +759,7 @@ def test_references_by_url_follow_the_rule_of_allow_hosts(many: Path, host: Host
     assert set(stored(many)) == {"openapi.yaml", "source.lock", copy}
     assert "authorization" not in other.asked[0][1]
     assert told() == ["specs/zoo/openapi.yaml: up to date"]
+    assert set(host.paths) == {"/v1/openapi.yaml"}
     other.serve(**{"x.yaml": "Animal: {type: string}\n"})
     assert told("--check", code=1) == ["specs/zoo/openapi.yaml: upstream moved: only shared parts changed"]
     run()

@@ -105,6 +105,21 @@ def test_without_a_budget_much_is_a_note(project: Path) -> None:
     assert {f.rule for f in linted(folder).findings if f.rule.endswith("-budget")} == {"token-budget"}
 
 
+def test_of_a_union_the_silent_forms_are_shown(tmp_path: Path) -> None:
+    """Each form has its own place to be cured at; one that says something is left alone."""
+    told = {"type": "string", "description": "Said here."}
+    forms = [{"type": "object", "required": [n], "properties": {n: told, "x": x}} for n, x in (
+        ("a", {"type": "string"}), ("b", told), ("c", {"type": "integer"}),
+    )]  # fmt: skip
+    schema = {"type": "object", "properties": {"one": told, "form": {"description": "A form.", "oneOf": forms}}}
+    document = zoo({"getA": {"description": "Return the first letter."}})
+    body = {"content": {"application/json": {"schema": schema}}}
+    document["paths"]["/getA"]["put"] = {"summary": "Keep what was written.", "requestBody": body, "responses": {}}
+    report = linted(written(tmp_path / "x", document))
+    assert {f.rule for f in report.findings} == {"undocumented-property"}
+    assert [f.problem.pointer.partition("/oneOf/")[2] for f in report.findings] == ["0/properties/x", "2/properties/x"]
+
+
 # -- what cures it ------------------------------
 
 

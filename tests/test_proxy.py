@@ -454,7 +454,10 @@ def test_a_missing_annotation_counts_as_a_write(tmp_path: Path) -> None:
         "the remote does not say that it only reads"
     ]
     assert "annotations" not in json.loads(files["far_away_mcp/tools.json"])["tools"][1]
-    assert 'READING: list[str] = [\n    # offered without --enable-write-tools\n    "a",\n]' in files["far_away_mcp/tools/__init__.py"]
+    assert (
+        'READING: list[str] = [\n    # offered without --enable-write-tools\n    "a",\n]'
+        in files["far_away_mcp/tools/__init__.py"]
+    )
 
 
 def test_the_configuration_speaks_of_listed_tools(tmp_path: Path) -> None:

@@ -216,9 +216,12 @@ class Node:
         return len({() if c.listed else tuple(map(id, c.member or ())) for c in self.members}) > 1
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 def canonical(value: Any) -> str:
     """Return a text that equal JSON values share: 1 and 1.0 are equal, 1 and true are not (core, 4.2.2)."""
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+    return _ENCODER.encode(_plain(value))
 
 
 def _plain(value: Any) -> Any:
@@ -231,8 +234,6 @@ def _plain(value: Any) -> Any:
 
 def shown(value: Any, limit: int = 60) -> str:
     """Return a value as JSON on one line, cut when long, with what does not print escaped."""
-    if isinstance(value, Fraction):
-        value = int(value) if value.denominator == 1 else float(value)
     text = json.dumps(value, ensure_ascii=False)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -492,10 +493,9 @@ class Side:
                 step = _fraction(value)
                 return step is not None and step > 0 and rule("number", "multiple", step)
             case "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties":
-                size = _fraction(value)
-                if size is None or size < 0 or size.denominator != 1:
+                if (size := _size(value)) is None:
                     return False
-                return (key.startswith("min") and not size) or rule(_SIZES[key][0], key, int(size))
+                return (key.startswith("min") and not size) or rule(_SIZES[key][0], key, size)
             case "pattern":
                 return isinstance(value, str) and rule("string", "patterns", (value,))
             case "format":
@@ -519,12 +519,12 @@ class Side:
                     "array", "items", Tuple(tuple(_conj(p) for p in prefix), _conj(rest))
                 )
             case "contains":
-                least, most = _fraction(schema.get("minContains", 1)), _fraction(schema.get("maxContains"))
+                least, most = _size(schema.get("minContains", 1)), _size(schema.get("maxContains"))
                 if not _is_schema(value) or least is None or (most is None and "maxContains" in schema):
                     return False
                 return (not least and most is None) or rule("array", "contains", [(_conj(value), least, most)])
             case "minContains" | "maxContains":
-                return "contains" not in schema or _fraction(value) is not None
+                return "contains" not in schema or _size(value) is not None
             case "properties" | "patternProperties" | "additionalProperties":
                 first = next(k for k in schema if k in ("properties", "patternProperties", "additionalProperties"))
                 return self._read_fields(schema, rule) if key == first else True
@@ -874,6 +874,12 @@ def _fraction(value: Any) -> Fraction | None:
     ):
         return None
     return Fraction(value) if isinstance(value, int) else Fraction(repr(value))
+
+
+def _size(value: Any) -> int | None:
+    """Return a length or a number of things, or None if it is not one."""
+    size = _fraction(value)
+    return int(size) if size is not None and size >= 0 and size.denominator == 1 else None
 
 
 def _conj(schema: Any) -> Conj:

@@ -26,22 +26,18 @@ knows the properties that are described. A format counts as a rule, though valid
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from hashlib import sha256
 from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from .cases import (
-    ANNOTATIONS,
     ANY_NAME,
     ANY_OBJECT,
     TYPES,
-    Bound,
     Case,
     Cell,
     Conj,
@@ -50,19 +46,28 @@ from .cases import (
     Rules,
     Side,
     Tuple,
-    admits,
     canonical,
-    common_step,
     shown,
-    stepped,
     whole,
+)
+from .rules import (
+    SchemaChange,
+    Verdict,
+    are,
+    cut,
+    limit,
+    listed,
+    named,
+    number,
+    quoted,
+    reworded,
+    several,
+    single,
+    sizes,
+    string,
 )
 
 __all__ = ["SchemaChange", "compare"]
-
-Verdict = Literal["narrowed", "widened", "undecided", "reworded"]
-"""narrowed: a value that was valid may be no longer; widened: all that were valid are, and more; undecided: they
-differ, and neither can be shown; reworded: the same values, told in other words or in another order."""
 
 _STEPS = 100_000
 """Pairs of places that are compared before what is left is given up."""
@@ -87,41 +92,6 @@ _VARIANTS = 64
 
 _ALIKE = 0.3
 """The share of common features that makes two objects one that changed, and not two."""
-
-_VALUES = 100
-"""Up to how many integers between two bounds are compared with a list of values."""
-
-_SHOWN = 8
-"""How many values a reason shows."""
-
-_WITHIN = {
-    ("int8", "int16"), ("int8", "int32"), ("int8", "int64"), ("int16", "int32"), ("int16", "int64"),
-    ("int32", "int64"), ("float", "double"), ("email", "idn-email"), ("hostname", "idn-hostname"), ("uri", "iri"),
-    ("uri", "uri-reference"), ("uri", "iri-reference"), ("uri-reference", "iri-reference"), ("iri", "iri-reference"),
-}  # fmt: skip
-"""Formats of which all values are also of the other (validation, 7.3; the OpenAPI format registry)."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaChange:
-    """One difference.
-
-    `place` is the path of it as a person writes it: `incident.assignments[].assignee.id`; "" for the whole. `labels.*`
-    is the value of any property that is not named, `labels./^x-/` of one that matches, `pair[0]` the first item,
-    `contact(Phone)` the variant Phone of a union, and braces hold what is neither: `labels{name}` is what a property
-    may be called, `tags{contains}` an item that has to be there, `{then}` what holds on a condition. A name that could
-    be taken for something else is written as JSON: `"a.b"`.
-    """
-
-    verdict: Verdict
-    what: str
-    """A stable word; see the list in the module."""
-    place: str
-    reason: str
-    """What changed, in words, with the values: `may no longer be "low"`."""
-    old: Any = None
-    """The JSON that was there: the values that are gone, a bound, a text, a schema. None for nothing."""
-    new: Any = None
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SchemaChange]:
@@ -281,7 +251,7 @@ class _Comparison:
             return
         sides = ([{k: v for k, v in s.items() if k != "$ref"} for s in c if isinstance(s, dict)] for c in (old, new))
         before, now = (side.words(tuple(own)) for side, own in zip((self.old, self.new), sides, strict=True))
-        yield from _reworded(before, now, "")
+        yield from reworded(before, now, "")
 
     # --- what is proven
 
@@ -310,16 +280,17 @@ class _Comparison:
         mark = len(self._trail)
         self._trail.append(key)
         self._work.depth += 1
-        answer: _Answer = "yes"
-        for found in self._case(old, new, "") if isinstance(old, Case) else self._node(old, new):
-            if isinstance(found, _Below):
-                inner = self._holds(found.old, found.new)
-            else:
-                inner = {"narrowed": "no", "undecided": "unknown"}.get(found.verdict, "yes")  # type: ignore[assignment]
+        found = list(self._case(old, new, "") if isinstance(old, Case) else self._node(old, new))
+        verdicts = {f.verdict for f in found if isinstance(f, SchemaChange)}
+        below = [f for f in found if isinstance(f, _Below)]
+        answer: _Answer = "no" if "narrowed" in verdicts or any(self._known(f) == "no" for f in below) else "yes"
+        for pair in below if answer == "yes" else ():
+            if (inner := self._holds(pair.old, pair.new)) != "yes":
+                answer = inner
             if inner == "no":
-                answer = "no"
                 break
-            answer = "unknown" if inner == "unknown" else answer
+        if answer == "yes" and "undecided" in verdicts:
+            answer = "unknown"
         self._work.depth -= 1
         if answer != "yes":
             for proven in self._trail[mark:]:
@@ -327,6 +298,9 @@ class _Comparison:
             del self._trail[mark:]
             self._answers[key] = answer
         return answer
+
+    def _known(self, pair: _Below) -> _Answer | None:
+        return self._answers.get((self.old.key(pair.old), self.new.key(pair.new)))
 
     def _implied(self, old: _Place, new: _Place) -> _Answer:
         return self._reads("exact")._holds(old, new)
@@ -366,7 +340,7 @@ class _Comparison:
             few, many = (now, before) if old.is_union else (before, now)
             few = {k: v for k, v in few.items() if k in many or not any(w.get(k) == v for w in words)}
             before, now = (many, few) if old.is_union else (few, many)
-        yield from _reworded(before, now, "")
+        yield from reworded(before, now, "")
 
     def _types(self, old: Node, new: Node) -> Iterator[SchemaChange]:
         lost, gained = ([t for t in TYPES if t in a and t not in b] for a, b in _both_ways(old.cells, new.cells))
@@ -378,7 +352,7 @@ class _Comparison:
             verdict: Verdict = "narrowed" if narrowed else "widened"
             values = [v for t in types if t != "null" and _in_lists(one, t, other) for v in _values(one.cells[t])]
             if values:
-                reason = f"may no longer be {_several(values)}" if narrowed else f"may be {_several(values)} now"
+                reason = f"may no longer be {several(values)}" if narrowed else f"may be {several(values)} now"
                 what = "value-removed" if narrowed else "value-added"
                 yield SchemaChange(verdict, what, "", reason, *_sided(values, narrowed))
             rest = [t for t in types if t == "null" or not _in_lists(one, t, other)]
@@ -404,7 +378,7 @@ class _Comparison:
                     reason = f"takes {_all_of(new)} now, took no value"
                 elif whole or changed:
                     reason = f"may be {_all_of(new)} now, was {' or '.join(map(_article, before))}"
-            yield SchemaChange(verdict, what, "", reason, _one(before), _one(now))
+            yield SchemaChange(verdict, what, "", reason, single(before), single(now))
 
     # --- the cases of one type
 
@@ -474,13 +448,15 @@ class _Comparison:
         pairs, gone, come = self._aligned(old.cases, new.cases)
         exclusive = old.exclusive or new.exclusive
         changed: list[tuple[Case | None, Case | None]] = []
+        before, now = (dict(zip(c.cases, s.tags(c.cases), strict=True)) for s, c in ((self.old, old), (self.new, new)))
         for one, other in pairs:
-            same = self._same(one, other)
             lossless = gainless = False
-            if not same and not exclusive:
-                lossless = any(c is not other and self._implied(one, c) == "yes" for c in new.cases)
-                gainless = any(c is not one and self._implied_back(c, other) == "yes" for c in old.cases)
-            elif not same and not self._same(one, other, "lenient"):
+            if not exclusive:
+                rivals = (c for c in new.cases if c is not other and _may_meet(before[one], now[c]))
+                lossless = any(self._implied(one, c) == "yes" for c in rivals)
+                rivals = (c for c in old.cases if c is not one and _may_meet(before[c], now[other]))
+                gainless = any(self._implied_back(c, other) == "yes" for c in rivals)
+            elif not self._same(one, other, "lenient"):
                 changed.append((one, other))
             place = at + self._branch(one, other, nodes)
             if None not in (one.member, other.member):
@@ -574,7 +550,7 @@ class _Comparison:
             if case is not None and (case.member is not None or new is None or old is None):
                 names = self._names_of(side, node)
                 if id(case) in names:
-                    return f"({_quoted(names[id(case)])})"
+                    return f"({quoted(names[id(case)])})"
         case = new or old
         return f"({case.type})" if case is not None else ""
 
@@ -586,18 +562,18 @@ class _Comparison:
         return self._names[id(node)][1]
 
     def _member_worded(self, old: Case, new: Case, at: str) -> Iterator[SchemaChange]:
-        yield from _reworded(self.old.words(old.member or ()), self.new.words(new.member or ()), at)
+        yield from reworded(self.old.words(old.member or ()), self.new.words(new.member or ()), at)
 
     # --- one case
 
     def _case(self, old: Case, new: Case, at: str) -> Iterator[_Found]:
         a, b = old.rules, new.rules
-        yield from self._listed(old, new, at)
+        yield from listed(old, new, at)
         match old.type:
             case "number":
-                yield from _number(a, b, at)
+                yield from number(a, b, at)
             case "string":
-                yield from _string(a, b, at)
+                yield from string(a, b, at)
             case "array":
                 yield from self._array(a, b, at)
             case "object":
@@ -605,47 +581,8 @@ class _Comparison:
         yield from self._unions(old, new, at)
         yield from self._rest(old, new, at)
 
-    def _listed(self, old: Case, new: Case, at: str) -> Iterator[SchemaChange]:
-        """Compare the values that are listed, where one of the two lists them."""
-        a, b = old.rules, new.rules
-        if "values" not in a and "values" not in b:
-            return
-        before, now = _all_values(a), _all_values(b)
-        if before is None and now is not None:
-            reason = f"must be {_several(now, 'one of ')} now"
-            yield SchemaChange("narrowed", "value-removed", at, reason, None, now)
-            gained = [v for v in now if not admits(a, v)]
-            if gained:
-                yield SchemaChange("widened", "value-added", at, f"may be {_several(gained)} now", None, gained)
-        elif before is not None and now is None:
-            reason = f"is no longer limited to {_several(before)}"
-            yield SchemaChange("widened", "value-added", at, reason, before, None)
-            lost = [v for v in before if not admits(b, v)]
-            if lost:
-                yield SchemaChange("narrowed", "value-removed", at, f"may no longer be {_several(lost)}", lost, None)
-        elif before is not None and now is not None:
-            values, values_now = ({canonical(v): v for v in side} for side in (before, now))
-            lost = [v for k, v in values.items() if k not in values_now]
-            gained = [v for k, v in values_now.items() if k not in values]
-            if lost:
-                yield SchemaChange("narrowed", "value-removed", at, f"may no longer be {_several(lost)}", lost, None)
-            if gained:
-                reason = f"takes {len(gained)} more values: {_several(gained, '')}"
-                if len(gained) == 1:
-                    reason = f"may be {_several(gained)} now"
-                yield SchemaChange("widened", "value-added", at, reason, None, gained)
-            shared = [k for k in values if k in values_now]
-            if self._told and shared != [k for k in values_now if k in values]:
-                yield SchemaChange("reworded", "values-reordered", at, "the values stand in another order", before, now)
-            for key in sorted(set(shared) & {*old.told, *new.told}) if self._told else ():
-                if old.told.get(key) != new.told.get(key):
-                    reason = f"what {shown(json.loads(key))} means is told in other words"
-                    yield SchemaChange(
-                        "reworded", "description-changed", at, reason, old.told.get(key), new.told.get(key)
-                    )
-
     def _array(self, a: Rules, b: Rules, at: str) -> Iterator[_Found]:
-        yield from _sizes(a, b, "Items", "item", at)
+        yield from sizes(a, b, "Items", "item", at)
         if a.get("unique") != b.get("unique"):
             if "unique" in b:
                 yield SchemaChange("narrowed", "limit-tightened", at, "no item may come twice now", False, True)
@@ -681,8 +618,8 @@ class _Comparison:
                 yield SchemaChange("undecided", "constraint-changed", at, "what it has to hold changed")
             return
         for (old, least, most), (new, least_now, most_now) in zip(before, now, strict=True):
-            yield from _limit("low", least or None, least_now or None, "such item", at)
-            yield from _limit("high", most, most_now, "such item", at)
+            yield from limit("low", least or None, least_now or None, "such item", at)
+            yield from limit("high", most, most_now, "such item", at)
             if most is None and most_now is None:
                 yield from self._below(at, old, new)
             elif not self._same(old, new):
@@ -692,7 +629,7 @@ class _Comparison:
         described = [{n for f in r.get("fields", ()) for n in f.properties} for r in (a, b)]
         before, now = set(a.get("required", ())), set(b.get("required", ()))
         for name in sorted(before ^ now):
-            place = f"{at}.{_named(name)}"
+            place = f"{at}.{named(name)}"
             if name in before:
                 if not self._told or name in described[1] or name not in described[0]:
                     yield SchemaChange("widened", "required-dropped", place, "is no longer required", True, False)
@@ -702,12 +639,12 @@ class _Comparison:
                 yield SchemaChange("narrowed", "property-added-required", place, reason, None, _schema(schema))
             else:
                 yield SchemaChange("narrowed", "required-added", place, "is required now", False, True)
-        yield from _sizes(a, b, "Properties", "property", at, len(before), len(now))
+        yield from sizes(a, b, "Properties", "property", at, len(before), len(now))
         yield from self._dependent(a.get("dependent", {}), b.get("dependent", {}), at)
         yield from self._below(at + "{name}", a.get("names", ANY_NAME), b.get("names", ANY_NAME))
         for name in sorted({**a.get("dependentSchemas", {}), **b.get("dependentSchemas", {})}):
             one, other = (r.get("dependentSchemas", {}).get(name, ANY_OBJECT) for r in (a, b))
-            yield from self._below(f"{at}{{with {_named(name)}}}", one, other)
+            yield from self._below(f"{at}{{with {named(name)}}}", one, other)
         nothing = [Fields({}, {}, ())]
         parts, parts_now = a.get("fields", nothing), b.get("fields", nothing)
         if len(parts) != len(parts_now):
@@ -721,15 +658,15 @@ class _Comparison:
             one, other = before.get(name, ()), now.get(name, ())
             with_it = f"beside {shown(name)}"
             if added := sorted(set(other) - set(one)):
-                reason = f"{with_it}, {_several(added, '', ' and ')} {_are(added)} required now"
+                reason = f"{with_it}, {several(added, '', ' and ')} {are(added)} required now"
                 yield SchemaChange("narrowed", "dependency-added", at, reason, None, {name: added})
             if dropped := sorted(set(one) - set(other)):
-                reason = f"{with_it}, {_several(dropped, '', ' and ')} {_are(dropped)} no longer required"
+                reason = f"{with_it}, {several(dropped, '', ' and ')} {are(dropped)} no longer required"
                 yield SchemaChange("widened", "dependency-dropped", at, reason, {name: dropped}, None)
 
     def _fields(self, old: Fields, new: Fields, must: set[str], must_now: set[str], at: str) -> Iterator[_Found]:
         for name in sorted({**old.properties, **new.properties}):
-            place = f"{at}.{_named(name)}"
+            place = f"{at}.{named(name)}"
             if name in old.properties and name in new.properties:
                 yield from self._below(place, old.properties[name], new.properties[name])
             elif not self._told:
@@ -743,7 +680,7 @@ class _Comparison:
             else:
                 yield from self._come(name, old, new, name in must_now - must, place)
         for pattern in sorted({**old.patterns, **new.patterns}):
-            place = f"{at}./{_cut(pattern)}/"
+            place = f"{at}./{cut(pattern)}/"
             if pattern in old.patterns and pattern in new.patterns:
                 yield from self._below(place, old.patterns[pattern], new.patterns[pattern])
             else:
@@ -839,7 +776,7 @@ class _Comparison:
                 reason = f"{shown(key)} changed, and what that means is not known"
                 if key == "unevaluated":
                     reason = "what is not described is refused, and what is described changed"
-                sides = (_one([v[1] if isinstance(v, tuple) else v for v in values]) for values in (one, other))
+                sides = (single([v[1] if isinstance(v, tuple) else v for v in values]) for values in (one, other))
                 yield SchemaChange("undecided", "constraint-changed", at, reason, *sides)
 
     def _nots(self, before: list[Conj], now: list[Conj], at: str) -> Iterator[SchemaChange]:
@@ -883,175 +820,6 @@ class _Comparison:
         return all(repr(self.old.root.get(k)) == repr(self.new.root.get(k)) for k in ("$defs", "definitions"))
 
 
-# --- rules of values that have no parts
-
-
-def _number(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
-    yield from _texts(a, b, "formats", "format", at)
-    if "values" in a or "values" in b:
-        return
-    step, step_now = a.get("multiple"), b.get("multiple")
-    if step != step_now:
-        old, new = _json(step), _json(step_now)
-        if not _within(step, step_now):
-            if step_now == 1:
-                yield SchemaChange("narrowed", "type-narrowed", at, "takes integers only now", "number", "integer")
-            else:
-                reason = f"must be a multiple of {shown(step_now)} now{_was(step if step != 1 else None)}"
-                yield SchemaChange("narrowed", "limit-tightened", at, reason, old, new)
-        if not _within(step_now, step):
-            if step == 1:
-                reason = "takes numbers that are not integers now"
-                yield SchemaChange("widened", "type-widened", at, reason, "integer", "number")
-            else:
-                reason = f"need no longer be a multiple of {shown(step)}"
-                yield SchemaChange("widened", "limit-loosened", at, reason, old, new)
-    # a bound that lies between two values that are valid anyhow is the same as the next one
-    both = common_step(step, step_now) if step and step_now else step or step_now
-    for name in ("low", "high"):
-        one, other = (r.get(name) and (stepped(name, r[name], both) if both else r[name]) for r in (a, b))
-        if one != other:
-            yield _bound(name, one, other, at, a.get(name), b.get(name))
-
-
-def _string(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
-    yield from _texts(a, b, "patterns", "pattern", at)
-    yield from _texts(a, b, "formats", "format", at)
-    yield from _texts(a, b, "encodings", "format", at)
-    if "values" not in a and "values" not in b:
-        yield from _sizes(a, b, "Length", "character", at)
-
-
-def _texts(a: Rules, b: Rules, rule: str, word: str, at: str) -> Iterator[SchemaChange]:
-    """Compare patterns, formats or encodings: one more is a rule more, but what it says is not looked into."""
-    before, now = a.get(rule, ()), b.get(rule, ())
-    dropped, added = [t for t in before if t not in now], [t for t in now if t not in before]
-    if not dropped and not added:
-        return
-    old, new = (", ".join(map(shown, texts)) for texts in (dropped, added))
-    kind = {"patterns": "match", "formats": "have the format", "encodings": "hold"}[rule]
-    sides = _one(dropped), _one(added)
-    if dropped and added:
-        verdict: Verdict = "undecided"
-        pair = (dropped[0], added[0]) if len(dropped) == len(added) == 1 else None
-        if rule == "formats" and pair is not None:
-            verdict = "widened" if pair in _WITHIN else "narrowed" if pair[::-1] in _WITHIN else verdict
-        yield SchemaChange(verdict, f"{word}-changed", at, f"must {kind} {new} now, was {old}", *sides)
-    elif added:
-        # values that are listed may all have it
-        verdict = "undecided" if "values" in a else "narrowed"
-        yield SchemaChange(verdict, f"{word}-added", at, f"must {kind} {new} now", *sides)
-    else:
-        verdict = "undecided" if "values" in b else "widened"
-        yield SchemaChange(verdict, f"{word}-removed", at, f"need no longer {kind} {old}", *sides)
-
-
-def _bound(name: str, one: Bound | None, other: Bound | None, at: str, old: Any, new: Any) -> SchemaChange:
-    """Return what it means that a bound of a number moved from `one` to `other`; `old` and `new` are what is shown."""
-    if one is None or other is None:
-        tightened = one is None
-    elif name == "low":
-        tightened = other > one
-    else:
-        tightened = (other[0], not other[1]) < (one[0], not one[1])
-
-    def said(bound: Bound) -> str:
-        words = {"low": ("at least", "more than"), "high": ("at most", "less than")}[name]
-        return f"{words[bound[1]]} {shown(bound[0])}"
-
-    side = "lower" if name == "low" else "upper"
-    if new is None:
-        reason = f"no {side} limit now, was {said(old)}"
-    elif old is None:
-        reason = f"{said(new)} now, had no {side} limit"
-    else:
-        reason = f"{said(new)} now, was {shown(old[0]) if old[1] == new[1] else said(old)}"
-    values = (None if bound is None else _json(bound[0]) for bound in (old, new))
-    if tightened:
-        return SchemaChange("narrowed", "limit-tightened", at, reason, *values)
-    return SchemaChange("widened", "limit-loosened", at, reason, *values)
-
-
-def _sizes(
-    a: Rules, b: Rules, name: str, unit: str, at: str, least: int = 0, least_now: int = 0
-) -> Iterator[SchemaChange]:
-    """Compare lengths and numbers; `least` and `least_now` are those that follow from other rules."""
-    low, low_now = a.get(f"min{name}"), b.get(f"min{name}")
-    if (low_now or 0) > max(low or 0, least) or (low or 0) > max(low_now or 0, least_now):
-        yield from _limit("low", low, low_now, unit, at)
-    yield from _limit("high", a.get(f"max{name}"), b.get(f"max{name}"), unit, at)
-
-
-def _limit(name: str, old: int | None, new: int | None, unit: str, at: str) -> Iterator[SchemaChange]:
-    if old == new:
-        return
-
-    def said(count: int) -> str:
-        units = unit if count == 1 else f"{unit.removesuffix('y')}ies" if unit.endswith("y") else f"{unit}s"
-        return f"{'at least' if name == 'low' else 'at most'} {shown(count)} {units}"
-
-    side = "lower" if name == "low" else "upper"
-    if new is None:
-        reason, tightened = f"no {side} limit now, was {said(old or 0)}", False
-    elif old is None:
-        reason, tightened = f"{said(new)} now, had no {side} limit", True
-    else:
-        reason, tightened = f"{said(new)} now, was {shown(old)}", (new > old) == (name == "low")
-    verdict: Verdict = "narrowed" if tightened else "widened"
-    yield SchemaChange(
-        verdict, "limit-tightened" if tightened else "limit-loosened", at, reason, _json(old), _json(new)
-    )
-
-
-def _within(step: Fraction | None, other: Fraction | None) -> bool:
-    """Tell whether all multiples of `step` are multiples of `other`; None is any number."""
-    return other is None or (step is not None and (step / other).denominator == 1)
-
-
-def _all_values(rules: Rules) -> list[Any] | None:
-    """Return the values that are valid, if they are listed or a few numbers between two bounds."""
-    if "values" in rules:
-        return list(rules["values"])
-    if rules.keys() == {"multiple", "low", "high"}:
-        step, low, high = rules["multiple"], rules["low"][0], rules["high"][0]
-        if (high - low) / step <= _VALUES:
-            return [_json(low + i * step) for i in range(int((high - low) / step) + 1)]
-    return None
-
-
-# --- what is told
-
-
-def _reworded(before: Mapping[str, Any], now: Mapping[str, Any], at: str) -> Iterator[SchemaChange]:
-    """Compare annotations: what is told of a value, and changes nothing of what is valid."""
-    for key in sorted({**before, **now}):
-        old, new = before.get(key), now.get(key)
-        if key in before and key in now and canonical(old) == canonical(new):
-            continue
-        what = ANNOTATIONS.get(key, "annotation-changed")
-        verdict: Verdict = "undecided" if what == "access-changed" else "reworded"
-        match key:
-            case "description" | "title":
-                noun = {"description": "a description", "title": "a title"}[key]
-                reason = f"has another {key}"
-                if key not in before or key not in now:
-                    reason = f"has {noun} now" if key in now else f"has no {key} any more"
-            case "default":
-                reason = f"the default is told as {shown(new)} now, was {shown(old)}"
-                if key not in before or key not in now:
-                    reason = f"the default is told now: {shown(new)}" if key in now else "the default is no longer told"
-            case "example" | "examples":
-                reason = "has other examples"
-            case "deprecated" | "readOnly" | "writeOnly":
-                if bool(old) == bool(new):
-                    continue
-                word = {"deprecated": "deprecated", "readOnly": "read-only", "writeOnly": "write-only"}[key]
-                reason = f"is {word} now" if new else f"is no longer {word}"
-            case _:
-                reason = f"{shown(key)} changed"
-        yield SchemaChange(verdict, what, at, reason, old, new)
-
-
 def _settled(found: _Found, lossless: bool, gainless: bool, prefix: str = "") -> Any:
     """Return a finding below `prefix`, told as what it is where other variants take the values lost or gained."""
     place = prefix + found.place
@@ -1080,34 +848,8 @@ def _forbidden(
     what = "not-changed" if before and now else "not-added" if now else "not-removed"
     if answer == "unknown":
         verdict, reason = "undecided", "what it forbids changed"
-    old, new = (_one([_schema(c) for c in side]) for side in (before, now))
+    old, new = (single([_schema(c) for c in side]) for side in (before, now))
     return SchemaChange(verdict, what, at, reason, old, new)
-
-
-def _several(values: Iterable[Any], before: str = "", last: str = ", ") -> str:
-    """Return values as JSON, the first few of many; `before` stands before more than one."""
-    texts = [shown(v) for v in values]
-    if len(texts) > _SHOWN:
-        return f"{before}{', '.join(texts[:_SHOWN])} and {len(texts) - _SHOWN} more"
-    return (before if len(texts) > 1 else "") + ", ".join(texts[:-1]) + (last if len(texts) > 1 else "") + texts[-1]
-
-
-def _are(values: list[Any]) -> str:
-    return "is" if len(values) == 1 else "are"
-
-
-def _was(step: Fraction | None) -> str:
-    return "" if step is None else f", was {shown(step)}"
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return int(value) if value.denominator == 1 else float(value)
-    return value
-
-
-def _one(values: list[Any]) -> Any:
-    return (values[0] if len(values) == 1 else values) if values else None
 
 
 def _schema(conj: Conj) -> Any:
@@ -1170,29 +912,21 @@ def _outline(case: Case) -> Any:
 def _alike(one: tuple[Case, frozenset[str], set[str]], other: tuple[Case, frozenset[str], set[str]]) -> float:
     """Return how much two variants have in common, 0 to 1. Those that say that they are different ones are."""
     (case, tags, features), (_, tags_now, features_now) = one, other
-    if tags and tags_now and not tags & tags_now:
+    if not _may_meet(tags, tags_now):
         return 0.0
     common = len(features & features_now) / (len(features | features_now) or 1)
     return common if case.type == "object" else (1 + common) / 2
+
+
+def _may_meet(tags: frozenset[str], others: frozenset[str]) -> bool:
+    """Tell whether two variants may be the same one, by the values that say which they are."""
+    return not tags or not others or bool(tags & others)
 
 
 def _features(case: Case) -> set[str]:
     names = {f".{n}" for f in case.rules.get("fields", ()) for n in f.properties}
     rules = {f"{k}={v!r}" for k, v in case.rules.items() if k not in ("fields", "required")}
     return names | rules | {f"!{n}" for n in case.rules.get("required", ())}
-
-
-def _named(name: str) -> str:
-    """Return the name of a property as it stands in a path: as JSON if it could be taken for something else."""
-    return name if re.fullmatch(r"[\w$@-]+", name) else shown(name, 200)
-
-
-def _quoted(name: str) -> str:
-    return _cut(name) if re.fullmatch(r"[\w$@:|,/ #.-]+", name) else shown(name)
-
-
-def _cut(text: str) -> str:
-    return shown(text)[1:-1] if len(text) < 60 else shown(text)[1:]
 
 
 def _deeper(value: Any, limit: int) -> bool:

@@ -56,24 +56,35 @@ def many(server: Server) -> Iterator[Finding]:
 
 def each(server: Server) -> Iterator[Finding]:
     """Look at every argument, and at the properties inside it."""
-    shared: dict[tuple[str, Any], list[_Use]] = {}
+    shared: dict[tuple[str, str, str, str], list[_Use]] = {}
     for tool in server.tools:
         definitions = tool.input_schema.get("$defs", {})
         for argument in tool.arguments_sorted:
-            found = server.places.argument(tool, argument) if isinstance(tool, Tool) else ""
+            root = server.places.argument(tool, argument) if isinstance(tool, Tool) else ""
             for rule, use in _looked_at(tool, argument, definitions):
-                places: list[Any] = server.places.inside(found, use.way) if found else []
-                if rule.startswith("undocumented"):  # of the forms of a union those that say nothing
-                    places = [p for p in places if server.places.silent(p)] or places
-                else:
-                    places = places[:1]
-                for place in places or [(tool.name, use.path)]:
-                    shared.setdefault((rule, place), []).append(use)
-    for (rule, place), uses in shared.items():
+                for pointer, key in _written(server, rule, use, root):
+                    # What stands nowhere is told apart by its names.
+                    apart = use.path if key else "" if pointer else f"{tool.name} {use.path}"
+                    shared.setdefault((rule, pointer, key, apart), []).append(use)
+    for (rule, pointer, key, _), uses in shared.items():
         kept = server.wanted(rule, dict.fromkeys(u.tool.name for u in uses))
         if kept:
             first = next(u for u in uses if u.tool.name in kept)
-            yield from _finding(server, rule, first, place if isinstance(place, str) else "", kept)
+            yield from _finding(server, rule, first, pointer, key, kept)
+
+
+def _written(server: Server, rule: str, use: _Use, root: str) -> list[tuple[str, str]]:
+    """Return where that stands which a rule found: a pointer into the document, or a key of the configuration."""
+    label = server.labels.get(use.tool.name, "")
+    for name in server.stated(use.tool).schema:
+        if name in (use.argument.key, use.argument.wire):
+            return [("", f"tools.{label}.schema.{name}")]
+    if not use.way and rule != "deep-input" and (key := server.worded(use.tool, use.argument)):
+        return [("", key)]
+    found = server.places.inside(root, use.way) if root else []
+    if rule.startswith("undocumented"):  # of the forms of a union those that say nothing
+        return [(p, "") for p in found if server.places.silent(p)] or [(p, "") for p in found] or [("", "")]
+    return [(p, "") for p in found[:1]] or [("", "")]
 
 
 def _looked_at(tool: AnyTool, argument: Argument, definitions: Mapping[str, Any]) -> Iterator[tuple[str, _Use]]:
@@ -97,26 +108,18 @@ def _looked_at(tool: AnyTool, argument: Argument, definitions: Mapping[str, Any]
         yield "deep-input", whole._replace(said=f"has a schema of {size:,} bytes")
 
 
-def _finding(server: Server, rule: str, use: _Use, pointer: str, tools: list[str]) -> Iterator[Finding]:
-    at: At = pointer or server.at(use.tool)
-    if key := _stated(server, use) or ("" if use.way else server.worded(use.tool, use.argument)):
-        at = server.config.problem(key, "")
+def _finding(server: Server, rule: str, use: _Use, pointer: str, key: str, tools: list[str]) -> Iterator[Finding]:
+    at: At = server.config.problem(key, "") if key else pointer or server.at(use.tool)
     also = f" (and so in {len(tools) - 1:,} other tool{'s' * (len(tools) > 2)})" if len(tools) > 1 else ""
     message = f"{use.tool.name}: `{use.path}` {use.said}{also}"
-    cure = _cure(server, rule, use, pointer, len(tools) > 1)
+    cure = _cure(server, rule, use, pointer, key, len(tools) > 1)
     # The place of a component is the same in every version; the number of a parameter is not.
     subject = pointer if pointer.startswith("#/components/") else ""
     yield from server.finding(rule, at, message, cure, tools, use.path, subject=subject)
 
 
-def _stated(server: Server, use: _Use) -> str:
-    """Return the key of the configuration that says the schema of an argument; empty where the document does."""
-    names = (n for n in server.stated(use.tool).schema if n in (use.argument.key, use.argument.wire))
-    return "".join(f"tools.{server.labels[use.tool.name]}.schema.{n}" for n in names)
-
-
-def _cure(server: Server, rule: str, use: _Use, pointer: str, shared: bool) -> str:
-    tool, key = use.tool, toml_key(use.argument.key)
+def _cure(server: Server, rule: str, use: _Use, pointer: str, key: str, shared: bool) -> str:
+    tool, name = use.tool, toml_key(use.argument.key)
     if isinstance(tool, CustomTool):
         return server.table(tool)
     if tool.listed is not None:
@@ -128,18 +131,16 @@ def _cure(server: Server, rule: str, use: _Use, pointer: str, shared: bool) -> s
     text = "…"
     if rule == "enum-without-meaning":
         text = ", ".join(f"{v}: …" for v in _values(use.schema)[:8])
-    if _stated(server, use):
-        return server.table(tool, f"schema.{key} = …  # say it in the schema that is there: description = {toml(text)}")
-    if use.way and pointer:
+    if key:
+        return f"# in that line\n{'description' if '.schema.' in key else name} = {toml(text)}"
+    if (use.way or shared) and pointer:
         node = server.spec.resolve(pointer)
         was = node.get("description") if isinstance(node, dict) else None
         lines = [f"now = {toml(text)}"]
         if isinstance(was, str):
             lines.insert(0, f"was = {toml(was)}" if len(was) <= 200 else "# was = what stands there")
         return server.fix(f"{pointer}/description", *lines)
-    if shared:
-        return f"[arguments]\ndescriptions = {{ {key} = {toml(text)} }}"
-    return server.table(tool, f"arguments = {{ {key} = {toml(text)} }}")
+    return server.table(tool, f"arguments = {{ {name} = {toml(text)} }}")
 
 
 def _unexplained(use: _Use) -> str:
