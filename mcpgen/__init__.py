@@ -12,7 +12,10 @@ What happens where, in the order of the work:
               custom                            tools written by hand, read and added to it
     write     render, clients, output, shipped  the files, the snippets for clients, the folder, where templates are
     try       samples, mock, standin, tryout    a stand-in for the API, and a trial of a server against it
-              fetch                             the list of a live MCP server
+    follow    fetch/                            documents, and lists of MCP servers, from where they are published
+    review    contract/, revisions              what changed in the tools, against what git holds; schemas compared
+              report, page, markdown            the same as text, Markdown and JSON, and as a page of HTML
+              lint/                             what a model will get wrong, and what cures it
     talk      cli, problems
 """
 

@@ -63,6 +63,9 @@ _DEEPEST = 30
 _VARIANTS = 64
 """How many members a union may have for its shape to be changed, or to be shown disjoint."""
 
+_TOLD_APART = 200
+"""How many members a `oneOf` may have for all pairs of them to be looked at."""
+
 _FLAT = 1_000
 """How many members of unions within unions are members of the outer one: references double them at each step."""
 
@@ -404,7 +407,7 @@ class Side:
         """Return for each case the values of the property that tells the cases that are objects apart, if one does."""
         empty: frozenset[str] = frozenset()
         objects = [c for c in cases if c.type == "object" and c.rules.get("fields")]
-        if len(objects) < 2 or len(objects) > _VARIANTS:
+        if len(objects) < 2:
             return [empty] * len(cases)
         common = set.intersection(*(set(c.rules["fields"][0].properties) for c in objects))
         for name in sorted(common, key=lambda n: (not all(n in c.rules.get("required", ()) for c in objects), n)):
@@ -609,7 +612,7 @@ class Side:
             if len(found) == 1:
                 inner = found[0][1]
                 cells[t] = Cell([_of_member(found[0][0], c) for c in inner.cases], inner.exclusive)
-            elif one and (len(found) > _VARIANTS or not all(self._apart(a, b) for a, b in pairs)):
+            elif one and (len(found) > _TOLD_APART or not all(self._apart(a, b) for a, b in pairs)):
                 # what any value of the type satisfies twice leaves none that satisfies exactly one
                 if sum(c.free for _, c in found) < 2:
                     whole = [(m, c.cases[0] if len(c.cases) == 1 else Case(t, unions=[c])) for m, c in found]

@@ -88,7 +88,7 @@ _NESTED = 200
 """How deep the JSON of a schema may be."""
 
 _VARIANTS = 64
-"""How many variants of a union are compared with each other: at most so many on one side with so many on the other."""
+"""How many variants of a union are compared with how many others."""
 
 _ALIKE = 0.3
 """The share of common features that makes two objects one that changed, and not two."""
@@ -100,9 +100,10 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SchemaChange
     What stands in `$defs` is told where it is used, at the first few places if they are many. The work is bounded:
     where a schema is too large or too deep, an undecided finding says so.
     """
+    if old is new:
+        return []
     if _deeper(old, _NESTED) or _deeper(new, _NESTED):
-        told = SchemaChange("undecided", "constraint-changed", "", "nested too deeply to be compared")
-        return [] if old is new else [told]
+        return [SchemaChange("undecided", "constraint-changed", "", "nested too deeply to be compared")]
     if repr(old) == repr(new):
         return []
     findings: dict[tuple[str, ...], SchemaChange] = {}
@@ -130,6 +131,11 @@ class _Work:
     proofs: int = _PROOFS
     depth: int = 0
     """Of the proof that is being made."""
+    trail: list[tuple[dict[Any, _Answer], Any]] = field(default_factory=list)
+    """What was proven on the way to what is being proven, and where that is noted."""
+    readings: dict[tuple[str, bool], _Comparison] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    looks: dict[Case, str] = field(default_factory=dict)
     _components: set[str] | None = None
 
     def text(self, schema: Any) -> str:
@@ -162,10 +168,6 @@ class _Work:
             self._components = set(kept)
         return self._components
 
-    readings: dict[tuple[str, bool], _Comparison] = field(default_factory=dict)
-    texts: dict[int, str] = field(default_factory=dict)
-    looks: dict[Case, str] = field(default_factory=dict)
-
 
 def _used(text: str) -> set[str] | None:
     """Return the names of the components that a schema, written by `repr`, refers to; None if others are, or may be."""
@@ -192,6 +194,9 @@ _Place = TypeVar("_Place", Conj, Case)
 
 _Answer = Literal["yes", "no", "unknown"]
 
+_Way = tuple[Any, Any]
+"""A pair of places, and the way to the place that it is below; None at the end."""
+
 
 class _Comparison:
     """Compares places of two schemas, in one of three readings.
@@ -207,7 +212,6 @@ class _Comparison:
         self._flipped = flipped
         self._told = reading == "reported"
         self._answers: dict[Any, _Answer] = {}
-        self._trail: list[Any] = []
         self._names: dict[int, tuple[Node, dict[int, str]]] = {}
 
     # --- what a reader is told
@@ -217,8 +221,7 @@ class _Comparison:
 
         Nearest first, because components refer to each other in circles: so each is met at its shortest place.
         """
-        Way = tuple[Any, Any]
-        todo: deque[tuple[_Below, Way | None]] = deque([(_Below("", old, new), None)])
+        todo: deque[tuple[_Below, _Way | None]] = deque([(_Below("", old, new), None)])
         known: dict[Any, list[_Found]] = {}
         times: Counter[Any] = Counter()
         steps = 0
@@ -277,8 +280,9 @@ class _Comparison:
             return "unknown"
         self._work.proofs -= 1
         self._answers[key] = "yes"
-        mark = len(self._trail)
-        self._trail.append(key)
+        trail = self._work.trail
+        mark = len(trail)
+        trail.append((self._answers, key))
         self._work.depth += 1
         found = list(self._case(old, new, "") if isinstance(old, Case) else self._node(old, new))
         verdicts = {f.verdict for f in found if isinstance(f, SchemaChange)}
@@ -293,9 +297,9 @@ class _Comparison:
             answer = "unknown"
         self._work.depth -= 1
         if answer != "yes":
-            for proven in self._trail[mark:]:
-                self._answers.pop(proven, None)
-            del self._trail[mark:]
+            for answers, proven in trail[mark:]:
+                answers.pop(proven, None)
+            del trail[mark:]
             self._answers[key] = answer
         return answer
 
@@ -319,8 +323,8 @@ class _Comparison:
         types = list(self._types(old, new))
         yield from types
         for t in TYPES:
-            # of what may be anything on one side and an object on the other, all is said
-            told_already = self._told and types and t == "object" and (old.anything or new.anything)
+            # of what may be anything on one side and an object or an array on the other, all is said
+            told_already = self._told and types and t in ("array", "object") and (old.anything or new.anything)
             if t in old.cells and t in new.cells and not told_already:
                 yield from self._cells(old.cells[t], new.cells[t], (old, new), "")
 
@@ -356,8 +360,8 @@ class _Comparison:
                 what = "value-removed" if narrowed else "value-added"
                 yield SchemaChange(verdict, what, "", reason, *_sided(values, narrowed))
             rest = [t for t in types if t == "null" or not _in_lists(one, t, other)]
-            whole = len(one.cells) == len(TYPES)
-            if "null" in rest and not whole and one.cells.keys() != {"null"}:
+            everything = len(one.cells) == len(TYPES)
+            if "null" in rest and not everything and one.cells.keys() != {"null"}:
                 reason = "no longer takes null" if narrowed else "takes null now"
                 yield SchemaChange(verdict, "null-dropped" if narrowed else "null-added", "", reason, before, now)
                 rest.remove("null")
@@ -370,13 +374,13 @@ class _Comparison:
                 reason = f"no longer takes {names}"
                 if not new.cells:
                     reason = "no value is valid any more"
-                elif whole or changed:
+                elif everything or changed:
                     reason = f"must be {' or '.join(map(_article, now))} now, was {_all_of(old)}"
             else:
                 reason = f"takes {names} now"
                 if not old.cells:
                     reason = f"takes {_all_of(new)} now, took no value"
-                elif whole or changed:
+                elif everything or changed:
                     reason = f"may be {_all_of(new)} now, was {' or '.join(map(_article, before))}"
             yield SchemaChange(verdict, what, "", reason, single(before), single(now))
 
@@ -393,8 +397,6 @@ class _Comparison:
             yield from self._member(one, other, at)
         elif not self._told:
             yield from self._cells_proven(old, new, at)
-        elif max(len(old.cases), len(new.cases)) > _VARIANTS:
-            yield from self._many(old, new, at)
         else:
             yield from self._cells_told(old, new, nodes, at)
 
@@ -436,16 +438,13 @@ class _Comparison:
             left.remove(found)
         return not left
 
-    def _many(self, old: Cell, new: Cell, at: str) -> Iterator[SchemaChange]:
-        """Compare unions that are too large for it: told is only whether they look the same."""
-        before, now = (sorted(map(self._look, c.cases)) for c in (old, new))
-        refer = any("$ref'" in repr(c.member) for c in old.cases)
-        if before != now or refer or old.exclusive != new.exclusive:
-            reason = f"one of {len(old.cases)} variants, of {len(new.cases)} now: too many to be compared"
-            yield SchemaChange("undecided", "constraint-changed", at, reason)
-
     def _cells_told(self, old: Cell, new: Cell, nodes: tuple[Node, Node], at: str) -> Iterator[_Found]:
         pairs, gone, come = self._aligned(old.cases, new.cases)
+        pairs = [(a, b) for a, b in pairs if not self._unchanged(a, b)]
+        if (len(pairs) + len(gone) + len(come)) * max(len(old.cases), len(new.cases)) > _VARIANTS**2:
+            reason = f"one of {len(old.cases)} variants, of {len(new.cases)} now: too many to be compared"
+            yield SchemaChange("undecided", "constraint-changed", at, reason)
+            return
         exclusive = old.exclusive or new.exclusive
         changed: list[tuple[Case | None, Case | None]] = []
         before, now = (dict(zip(c.cases, s.tags(c.cases), strict=True)) for s, c in ((self.old, old), (self.new, new)))
@@ -486,6 +485,11 @@ class _Comparison:
             reason = "exactly one of the variants must fit, and whether another one fits as well may have changed"
             yield SchemaChange("undecided", "overlap-changed", at, reason)
 
+    def _unchanged(self, one: Case, other: Case) -> bool:
+        """Tell whether two variants are written the same, with all that they refer to."""
+        members = one.member or (), other.member or ()
+        return len(members[0]) == len(members[1]) == 1 and self._work.unchanged(members[0][0], members[1][0])
+
     def _clear(self, old: Cell, new: Cell, changed: list[tuple[Case | None, Case | None]]) -> bool:
         """Tell whether the variants that changed can never fit together with another one."""
         for one, other in changed:
@@ -524,6 +528,8 @@ class _Comparison:
                 key = of_old(case)
                 if key and (found := offered.get(key)):
                     pair(case, found.pop(0))
+        if len(gone) * len(come) > _VARIANTS**2:
+            return pairs, gone, come
         features = [[(c, tags[id(c)], _features(c)) for c in cases] for cases, tags in ((gone, before), (come, now))]
         scores = [(-_alike(a, b), i, j) for i, a in enumerate(features[0]) for j, b in enumerate(features[1])]
         left, taken = (list(gone), list(come)), (set[int](), set[int]())

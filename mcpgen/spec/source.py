@@ -8,6 +8,7 @@ another file or a connection. Positions are computed only when somebody asks for
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -96,6 +97,7 @@ class Source:
         self.is_json = False
         self.trace: Callable[[str], str] | None = None  # of what was corrected: a pointer into `root` → one of the text
         self._places: _JsonPlaces | _YamlPlaces | None = None
+        self._lines: list[int] = []  # where each line begins; filled with the first place that is asked for
 
     def problem(self, message: str, at: int, *, hint: str = "", pointer: str = "") -> Problem:
         """The problem `message` at the character offset `at`."""
@@ -148,10 +150,12 @@ class Source:
     def _locate(self, pointer: str) -> tuple[int, int]:
         if self._places is None:
             self._places = _JsonPlaces(self.text) if self.is_json else _YamlPlaces(self)
+            self._lines = [0, *(m.end() for m in re.finditer("\n", self.text))]
         at = self._places.find(pointer)
         if at is None:
             return 0, 0
-        return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
+        line = bisect_right(self._lines, at)
+        return line, at - self._lines[line - 1] + 1
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON
