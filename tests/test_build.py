@@ -693,7 +693,7 @@ def ours(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = [*package[: len(package) + 1 - node.level], *filter(None, [node.module])] if node.level else []
             stem = ".".join(base) or node.module or ""
-            named = [f"{stem}.{a.name}" if stem == "mcpgen" else stem for a in node.names]
+            named = [f"{stem}.{a.name}" if stem == "mcpgen" or not node.module else stem for a in node.names]
         else:
             continue
         yield from (n.removeprefix("mcpgen.") for n in named if n.startswith("mcpgen."))

@@ -10,6 +10,8 @@ import copy
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +20,19 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from conftest import TESTS
-from hypothesis import HealthCheck, example, given, note, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from mcpgen import spec
+from mcpgen.config import Config
+from mcpgen.contract import Contract, of_plan
 from mcpgen.contract.schemas import SchemaChange, compare
+from mcpgen.planner import plan
 
 N, W, U, R = "narrowed", "widened", "undecided", "reworded"
 
 S: dict[str, Any] = {"type": "string"}
-I: dict[str, Any] = {"type": "integer"}
+INT: dict[str, Any] = {"type": "integer"}
 NULL: dict[str, Any] = {"type": "null"}
 
 
@@ -71,7 +77,7 @@ def ref(name: str) -> dict[str, Any]:
 
 PHONE = opened("type", type={"const": "phone"}, number=S)
 EMAIL = opened("type", type={"const": "email"}, address=S)
-FAX = opened("type", type={"const": "fax"}, line=I)
+FAX = opened("type", type={"const": "fax"}, line=INT)
 CARD = titled("Card", obj("pan", pan=S))
 BANK = titled("Bank", obj("iban", iban=S))
 LIST = defs(obj(head=ref("Item")), Item=obj(value=S, next=ref("Item")))
@@ -79,7 +85,7 @@ LIST = defs(obj(head=ref("Item")), Item=obj(value=S, next=ref("Item")))
 CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     # --- the same
     "type array and anyOf": ({"type": ["string", "null"]}, any_of(S, NULL), []),
-    "anyOf and oneOf of types": (one_of(S, I), any_of(I, S), []),
+    "anyOf and oneOf of types": (one_of(S, INT), any_of(INT, S), []),
     "one-member anyOf": (any_of(S), S, []),
     "one-member oneOf in allOf": ({"allOf": [one_of(S)]}, S, []),
     "allOf merged": (
@@ -94,17 +100,17 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "booleans listed": ({"type": "boolean"}, enum(True, False), []),
     "true and {}": (obj(a=True), obj(a={}), []),
     "false and not": (obj(a=False), obj(a={"not": {}}), []),
-    "number of whole steps": (I, {"type": "number", "multipleOf": 1}, []),
-    "exclusive bound of integers": ({**I, "exclusiveMinimum": 0}, {**I, "minimum": 1}, []),
-    "numbers that are equal": ({**I, "minimum": 1}, {**I, "minimum": 1.0}, []),
+    "number of whole steps": (INT, {"type": "number", "multipleOf": 1}, []),
+    "exclusive bound of integers": ({**INT, "exclusiveMinimum": 0}, {**INT, "minimum": 1}, []),
+    "numbers that are equal": ({**INT, "minimum": 1}, {**INT, "minimum": 1.0}, []),
     "a rule of another type": (S, {**S, "minimum": 3, "required": ["a"]}, []),
     "an enum that a limit leaves as it is": (enum("a", "b"), {**enum("a", "b"), "maxLength": 3}, []),
     "an enum that a limit shortens": (enum("a"), {**enum("a", "bb"), "maxLength": 1}, []),
-    "small integers listed": ({**I, "minimum": 1, "maximum": 3}, enum(1, 2, 3), []),
-    "order of properties and names": (obj("b", "a", a=S, b=I), obj("a", "b", b=I, a=S), []),
+    "small integers listed": ({**INT, "minimum": 1, "maximum": 3}, enum(1, 2, 3), []),
+    "order of properties and names": (obj("b", "a", a=S, b=INT), obj("a", "b", b=INT, a=S), []),
     "component renamed": (defs(obj(a=ref("Old")), Old=S), defs(obj(a=ref("New")), New=S), []),
-    "component inlined": (defs(obj(a=ref("Old")), Old=obj(x=I)), obj(a=obj(x=I)), []),
-    "component not used": (defs(S, Old=I), defs(S, Old=S), []),
+    "component inlined": (defs(obj(a=ref("Old")), Old=obj(x=INT)), obj(a=obj(x=INT)), []),
+    "component not used": (defs(S, Old=INT), defs(S, Old=S), []),
     "recursive component renamed": (
         LIST,
         defs(obj(head=ref("Node")), Node=obj(value=S, next=ref("Node"))),
@@ -114,7 +120,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "reference by anchor": (defs(ref("A"), A=S), defs({"$ref": "#a"}, A={"$anchor": "a", "type": "string"}), []),
     "least properties that are required anyhow": (opened("a", a=S), {**opened("a", a=S), "minProperties": 1}, []),
     "two closed objects merged": (
-        {"allOf": [obj(a=S), {"properties": {"a": {"minLength": 1}, "b": I}}]},
+        {"allOf": [obj(a=S), {"properties": {"a": {"minLength": 1}, "b": INT}}]},
         obj(a={**S, "minLength": 1}, b=False),
         [],
     ),
@@ -136,9 +142,9 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     # --- types
     "type narrowed": ({"type": ["string", "integer"]}, S, [(N, "type-narrowed", "")]),
     "type widened": (obj(a=S), obj(a={"type": ["string", "boolean"]}), [(W, "type-widened", "a")]),
-    "type changed": (obj(a=S), obj(a=I), [(N, "type-changed", "a"), (W, "type-changed", "a")]),
-    "number to integer": ({"type": "number"}, I, [(N, "type-narrowed", "")]),
-    "integer to number": (I, {"type": "number"}, [(W, "type-widened", "")]),
+    "type changed": (obj(a=S), obj(a=INT), [(N, "type-changed", "a"), (W, "type-changed", "a")]),
+    "number to integer": ({"type": "number"}, INT, [(N, "type-narrowed", "")]),
+    "integer to number": (INT, {"type": "number"}, [(W, "type-widened", "")]),
     "null dropped": (obj(a={"type": ["string", "null"]}), obj(a=S), [(N, "null-dropped", "a")]),
     "null added": (obj(a=S), obj(a=any_of(S, NULL)), [(W, "null-added", "a")]),
     "null dropped from an enum": (enum("a", None), enum("a"), [(N, "null-dropped", "")]),
@@ -147,7 +153,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "nothing valid any more": (obj(a=S), obj(a=False), [(N, "type-narrowed", "a")]),
     "null dropped and type changed": (
         any_of(S, NULL),
-        I,
+        INT,
         [(N, "null-dropped", ""), (N, "type-changed", ""), (W, "type-changed", "")],
     ),
     # --- values
@@ -178,8 +184,8 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "maxLength lowered": ({**S, "maxLength": 5}, {**S, "maxLength": 4}, [(N, "limit-tightened", "")]),
     "maxLength dropped": ({**S, "maxLength": 5}, S, [(W, "limit-loosened", "")]),
     "minimum raised, maximum raised": (
-        {**I, "minimum": 1, "maximum": 5},
-        {**I, "minimum": 2, "maximum": 6},
+        {**INT, "minimum": 1, "maximum": 5},
+        {**INT, "minimum": 2, "maximum": 6},
         [(N, "limit-tightened", ""), (W, "limit-loosened", "")],
     ),
     "bound made exclusive": (
@@ -187,10 +193,10 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
         {"type": "number", "exclusiveMaximum": 1},
         [(N, "limit-tightened", "")],
     ),
-    "multipleOf made a divisor": ({**I, "multipleOf": 10}, {**I, "multipleOf": 5}, [(W, "limit-loosened", "")]),
+    "multipleOf made a divisor": ({**INT, "multipleOf": 10}, {**INT, "multipleOf": 5}, [(W, "limit-loosened", "")]),
     "multipleOf changed": (
-        {**I, "multipleOf": 2},
-        {**I, "multipleOf": 3},
+        {**INT, "multipleOf": 2},
+        {**INT, "multipleOf": 3},
         [(N, "limit-tightened", ""), (W, "limit-loosened", "")],
     ),
     "multipleOf in tenths": (
@@ -200,7 +206,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     ),
     "a bound that integers do not feel": (
         {"type": "number", "minimum": 0.5},
-        {**I, "minimum": 0.5},
+        {**INT, "minimum": 0.5},
         [(N, "type-narrowed", "")],
     ),
     "minItems and uniqueItems": (
@@ -217,7 +223,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "format added": (S, {**S, "format": "date"}, [(N, "format-added", "")]),
     "format removed": ({**S, "format": "date"}, S, [(W, "format-removed", "")]),
     "format changed": ({**S, "format": "date"}, {**S, "format": "time"}, [(U, "format-changed", "")]),
-    "format of more values": ({**I, "format": "int32"}, {**I, "format": "int64"}, [(W, "format-changed", "")]),
+    "format of more values": ({**INT, "format": "int32"}, {**INT, "format": "int64"}, [(W, "format-changed", "")]),
     "format of fewer values": ({**S, "format": "iri"}, {**S, "format": "uri"}, [(N, "format-changed", "")]),
     "contentEncoding added": (S, {**S, "contentEncoding": "base64"}, [(N, "format-added", "")]),
     "pattern and length": (
@@ -270,7 +276,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     ),
     "patternProperties": (
         {"type": "object", "patternProperties": {"^x-": S}},
-        {"type": "object", "patternProperties": {"^x-": I}},
+        {"type": "object", "patternProperties": {"^x-": INT}},
         [(N, "type-changed", "/^x-/"), (W, "type-changed", "/^x-/")],
     ),
     "pattern of names added": (
@@ -310,7 +316,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     ),
     "names that need quotes": (
         obj(**{"a.b": obj(**{"x[]": S, "*": S})}),
-        obj(**{"a.b": obj(**{"x[]": I, "*": S})}),
+        obj(**{"a.b": obj(**{"x[]": INT, "*": S})}),
         [(N, "type-changed", '"a.b"."x[]"'), (W, "type-changed", '"a.b"."x[]"')],
     ),
     "unevaluatedProperties": (
@@ -328,18 +334,18 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "items forbidden": (array(S), array(False), [(N, "items-forbidden", "[]")]),
     "items allowed": (array(False, prefixItems=[S]), array(S, prefixItems=[S]), [(W, "items-allowed", "[]")]),
     "an item of a tuple": (
-        array(False, prefixItems=[S, I]),
+        array(False, prefixItems=[S, INT]),
         array(False, prefixItems=[S, {"type": "number"}]),
         [(W, "type-widened", "[1]")],
     ),
     "an item of a tuple gone": (
-        array(False, prefixItems=[S, I]),
+        array(False, prefixItems=[S, INT]),
         array(False, prefixItems=[S]),
         [(N, "items-removed", "[1]")],
     ),
     "an item of a tuple new": (
         array(False, prefixItems=[S]),
-        array(False, prefixItems=[S, I]),
+        array(False, prefixItems=[S, INT]),
         [(W, "items-added", "[1]")],
     ),
     "a first item described": (array(S), array(S, prefixItems=[enum("a")]), [(N, "value-removed", "[0]")]),
@@ -363,7 +369,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     "member removed": (any_of(PHONE, EMAIL, FAX), any_of(PHONE, FAX), [(N, "union-member-removed", "(email)")]),
     "member added": (
         obj(contact=any_of(CARD, BANK)),
-        obj(contact=any_of(CARD, BANK, titled("Cash", obj("amount", amount=I)))),
+        obj(contact=any_of(CARD, BANK, titled("Cash", obj("amount", amount=INT)))),
         [(W, "union-member-added", "contact(Cash)")],
     ),
     "a second member": (
@@ -393,7 +399,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     ),
     "member known by its component": (
         defs(any_of(ref("A"), ref("B")), A=obj("a", a=S), B=obj("b", b=S)),
-        defs(any_of(ref("B"), ref("A")), A=obj("a", a=S), B=obj("b", b=I)),
+        defs(any_of(ref("B"), ref("A")), A=obj("a", a=S), B=obj("b", b=INT)),
         [(N, "type-changed", "(B).b"), (W, "type-changed", "(B).b")],
     ),
     "members of two types": (
@@ -409,7 +415,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     ),
     "oneOf that can overlap": (
         one_of(titled("A", opened("a", a=S)), titled("B", opened("b", b=S))),
-        one_of(titled("A", opened("a", a=I)), titled("B", opened("b", b=S))),
+        one_of(titled("A", opened("a", a=INT)), titled("B", opened("b", b=S))),
         [(N, "type-changed", "(A).a"), (U, "overlap-changed", ""), (W, "type-changed", "(A).a")],
     ),
     "oneOf loosened": (
@@ -426,6 +432,15 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
         one_of(titled("A", opened("a", a=S)), titled("B", opened("b", b=S))),
         one_of(titled("A", opened("a", a=S, c=S)), titled("B", opened("b", b=S))),
         [(W, "property-added", "(A).c")],
+    ),
+    "a rule beside a union that stays": (
+        one_of(opened("a", a=S), opened("b", b=S)),
+        one_of(opened("a", a=S), opened("b", b=S), minProperties=2),
+        [
+            (N, "limit-tightened", "(object with a)"),
+            (N, "limit-tightened", "(object with b)"),
+            (U, "overlap-changed", ""),
+        ],
     ),
     "a union beside rules": (
         opened(a=S, b=S),
@@ -469,7 +484,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[str, str, str]]]] = {
     ),
     "a recursive component": (
         LIST,
-        defs(obj(head=ref("Item")), Item=obj(value=I, next=ref("Item"))),
+        defs(obj(head=ref("Item")), Item=obj(value=INT, next=ref("Item"))),
         [(N, "type-changed", "head.value"), (W, "type-changed", "head.value")],
     ),
     "words beside a reference": (
@@ -535,11 +550,211 @@ def test_case(name: str) -> None:
     assert compare(old, old) == compare(new, copy.deepcopy(new)) == []
 
 
+REASONS: dict[str, tuple[Any, Any, list[str]]] = {
+    "values": (enum("low", "high"), enum("high"), ['may no longer be "low"']),
+    "more values": (enum(0), enum(0, "a", "b"), ['may be "a", "b" now']),
+    "three values": (enum("x"), enum("x", "a", "b", "c"), ['takes 3 more values: "a", "b", "c"']),
+    "many values": (enum(0), enum(*range(21)), ["takes 20 more values: 1, 2, 3, 4, 5, 6, 7, 8 and 12 more"]),
+    "a long value": (enum("a"), enum("a", "b" * 99), ['may be "' + "b" * 58 + "… now"]),
+    "what does not print": (enum("a"), enum("a", "\x1b\u202e"), ['may be "\\u001b\\u202e" now']),
+    "one value": (S, enum("a"), ['must be "a" now']),
+    "one of": (S, enum("a", "b"), ['must be one of "a", "b" now']),
+    "at most": ({**INT, "maximum": 500}, {**INT, "maximum": 100}, ["at most 100 now, was 500"]),
+    "length": ({**S, "maxLength": 500}, {**S, "maxLength": 1}, ["at most 1 character now, was 500"]),
+    "no limit": (array(), array(maxItems=2), ["at most 2 items now, had no upper limit"]),
+    "limit dropped": ({**INT, "minimum": 1.5}, INT, ["no lower limit now, was at least 2"]),
+    "more than": (
+        {"type": "number", "minimum": 0},
+        {"type": "number", "exclusiveMinimum": 0},
+        ["more than 0 now, was at least 0"],
+    ),
+    "required": (obj(a=S), obj("a", a=S), ["is required now"]),
+    "null": ({"type": ["string", "null"]}, S, ["no longer takes null"]),
+    "gone": (obj(a=S, b=S), obj(a=S), ["the property is gone"]),
+    "types": (
+        {"type": ["string", "integer", "boolean"]},
+        S,
+        ["no longer takes a boolean or an integer"],
+    ),
+    "type": (S, INT, ["must be an integer now, was a string", "may be an integer now, was a string"]),
+    "from anything": ({}, S, ["must be a string now, was anything"]),
+    "dependency": (opened(), {**opened(), "dependentRequired": {"a": ["b"]}}, ['beside "a", "b" is required now']),
+    "pattern": ({**S, "pattern": "^a$"}, {**S, "pattern": "^b$"}, ['must match "^b$" now, was "^a$"']),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_reason(name: str) -> None:
+    old, new, expected = REASONS[name]
+    assert [c.reason for c in compare(old, new)] == expected
+
+
+def test_what_was_there_and_what_is() -> None:
+    """The JSON on both sides: of values those that came or went, of a schema the schema."""
+    old = obj(a=enum("x", "y"), b={**S, "maxLength": 5}, c={**S, "description": "one"}, d=S)
+    new = obj(a=enum("x", "z"), b={**S, "maxLength": 4}, c={**S, "description": "two"})
+    found = {(c.place, c.verdict): (c.old, c.new) for c in compare(old, new)}
+    assert found == {
+        ("a", N): (["y"], None),
+        ("a", W): (None, ["z"]),
+        ("b", N): (5, 4),
+        ("c", R): ("one", "two"),
+        ("d", N): (S, None),
+    }
+
+
+# --- hostile schemas --------------------------------------------------------------------------------------------------
+
+
+def nested(depth: int, leaf: Any, *, way: str = "") -> Any:
+    """Objects in objects, or unions in unions."""
+    for n in range(depth):
+        leaf = {way: [leaf, {"type": "object", "required": [f"p{n}"]}]} if way else opened(a=leaf)
+    return leaf
+
+
+def members(count: int, more: int) -> list[Any]:
+    return [opened(f"p{i}", **{f"p{i}": {**S, "maxLength": i + more}}) for i in range(count)]
+
+
+def doubled(leaf: Any, way: str) -> Any:
+    """Components that each use the next one twice: a tree of 2 to the 40th, written out."""
+    steps = range(40)
+    if way == "properties":
+        named = {f"d{n}": opened(a=ref(f"d{n + 1}"), b=ref(f"d{n + 1}")) for n in steps}
+    else:
+        named = {f"d{n}": {way: [ref(f"d{n + 1}"), ref(f"d{n + 1}")]} for n in steps}
+    return defs(ref("d0"), **named, d40=leaf)
+
+
+def woven(type_: str) -> Any:
+    """Components that all lead to one another, by unions."""
+    named = {
+        f"c{i}": opened(
+            x={"type": type_}, **{f"r{j}": any_of(ref(f"c{i * 7 % 60}"), ref(f"c{j}"), S) for j in range(8)}
+        )
+        for i in range(60)
+    }
+    return defs(ref("c1"), **named)
+
+
+HOSTILE: dict[str, tuple[Any, Any]] = {
+    "deep": (nested(95, S), nested(95, INT)),
+    "too deep": (nested(5000, S), nested(5000, INT)),
+    **{f"deep {way}": (nested(90, S, way=way), nested(90, INT, way=way)) for way in ("anyOf", "oneOf", "allOf")},
+    **{f"many in {w}": ({w: members(3000, 0)}, {w: members(3000, 1)}) for w in ("anyOf", "oneOf", "allOf")},
+    **{f"doubled {w}": (doubled(S, w), doubled(INT, w)) for w in ("properties", "anyOf", "allOf")},
+    "woven": (woven("string"), woven("integer")),
+    "a member of itself": (defs(ref("A"), A=any_of(ref("A"), S)), defs(ref("A"), A=any_of(ref("A"), INT))),
+    "a denial of itself": ({"not": {"$ref": "#"}, **S}, {"not": {"$ref": "#"}, **INT}),
+    "itself": ({"$ref": "#", "type": "string"}, {"$ref": "#", "type": "integer"}),
+    "nowhere": (defs(obj(a=ref("A")), A=S), defs(obj(a=ref("A")))),
+    "long lists": (enum(*range(20000)), enum(*range(5, 20005))),
+    "large numbers": ({**INT, "multipleOf": 10**300}, {"type": "number", "multipleOf": 1e-300, "maximum": 1e308}),
+    "many properties": (opened(**{f"p{i}": S for i in range(5000)}), opened(**{f"p{i}": INT for i in range(5000)})),
+    "a pattern that backtracks": (
+        {"type": "object", "patternProperties": {"(a+)+$": S}, "properties": {"a" * 40 + "b": S}},
+        {"type": "object", "patternProperties": {"(a+)+$": INT}, "properties": {"a" * 40 + "b": S}},
+    ),
+    "keywords of the wrong kind": (
+        dict.fromkeys(("type", "enum", "properties", "required", "anyOf", "items", "$ref", "not", "pattern", "if"), 1),
+        {k: [{}, 2] for k in ("type", "properties", "required", "oneOf", "items", "$ref", "not", "format", "contains")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile(name: str) -> None:
+    """It ends, soon, and not in silence."""
+    old, new = HOSTILE[name]
+    began = time.perf_counter()
+    changes = compare(old, new)
+    assert time.perf_counter() - began < 5
+    # what is a string and an object at once is nothing, on either side; what denies itself has no meaning
+    if name not in ("deep allOf", "a denial of itself"):
+        assert {c.verdict for c in changes} & {N, U}
+    assert len(changes) <= 1001
+
+
+def test_the_hash_seed_does_not_matter() -> None:
+    code = "import test_schema_compare as t; print(t.compare(*t.HOSTILE['woven']), t.compare(t.PHONE, t.EMAIL))"
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=TESTS,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(said) == 1
+
+
+# --- real schemas -----------------------------------------------------------------------------------------------------
+
+
+def reordered(value: Any) -> Any:
+    """The same schema with the keys of all objects the other way round, so that no text is the same."""
+    if isinstance(value, dict):
+        return {k: reordered(v) for k, v in reversed(value.items())}
+    return [reordered(v) for v in value] if isinstance(value, list) else value
+
+
+def in_entry(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from (entry[k] for k in ("inputSchema", "outputSchema") if k in entry)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((TESTS.parent / "generated").glob("*/*/tools.json")), ids=lambda p: p.parent.name
+)
+def test_what_is_the_same_is_the_same(path: Path) -> None:
+    for entry in json.loads(path.read_text(encoding="utf-8"))["tools"]:
+        for schema in in_entry(entry):
+            assert compare(schema, reordered(schema)) == []
+
+
+corpus = pytest.mark.skipif(
+    not os.environ.get("MCPGEN_CORPUS"), reason="MCPGEN_CORPUS names no folder with the corpus of real documents"
+)
+
+
+def real(name: str) -> Contract:
+    return of_plan(plan(spec.load(Path(os.environ["MCPGEN_CORPUS"], name)), Config()))
+
+
+@corpus
+@pytest.mark.parametrize("name", ["pagerduty-rest.json", "large/stripe-2024.yaml"])
+def test_what_is_the_same_is_the_same_in_real_documents(name: str) -> None:
+    contract = real(name)
+    compared = 0
+    for entry in contract.entries.values():
+        for schema in in_entry(entry):
+            assert compare(schema, reordered(schema)) == []
+            compared += 1
+    assert compared > 300
+
+
+@corpus
+def test_a_year_of_pagerduty() -> None:
+    """All tools of two revisions in well under a second, and what the manifest of the history names."""
+    old, new = (real(f"history/pagerduty/{n}.json").entries for n in ("000-2025-04-02", "029-2026-02-20"))
+    began = time.perf_counter()
+    found = {n: compare(old[n]["inputSchema"], new[n]["inputSchema"]) for n in sorted(old.keys() & new.keys())}
+    assert time.perf_counter() - began < 1
+    assert len(found) > 350
+    assert told(found["update_webhook_subscription"]) == [(W, "property-added", "oauth_client_id")]
+    assert (W, "union-member-added", "contact_method(whatsapp_contact_method)") in told(
+        found["create_user_contact_method"]
+    )
+
+
 # --- held against a validator -----------------------------------------------------------------------------------------
 
 NAMES = ["a", "b", "c"]
 TEXTS = ["", "a", "b", "ab", "abc", "2024-05-06"]
-NUMBERS = [-1, 0, 1, 1.5, 2, 3, 4, 6]
+NUMBERS = [-4, -1, 0, 1, 1.5, 2, 3, 4, 6, 12]
 VALUES: list[Any] = [*TEXTS, *NUMBERS, None, True, False, [], ["a"], {}, {"a": 1}]
 
 
@@ -665,46 +880,46 @@ def places(schema: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(holder[at])
 
 
+def altered(there: Any) -> st.SearchStrategy[Any]:
+    """The schema changed at its root, or said in another way, or another one."""
+
+    def without(holder: dict[str, Any], key: str) -> dict[str, Any]:
+        return {k: v for k, v in holder.items() if k != key}
+
+    wrap = st.sampled_from(["anyOf", "oneOf", "allOf"])
+    ways = [
+        SCHEMAS,
+        st.builds(lambda way: {way: [there]}, wrap),
+        st.builds(lambda way, other: {way: [there, other]}, wrap, SCHEMAS),
+        st.just({"anyOf": [there, {"type": "null"}]}),
+        st.just({"not": {"not": there}}),
+    ]
+    if isinstance(there, dict) and there:
+        keys, every = st.sampled_from(sorted(there)), keywords(LEAVES)
+        ways += [
+            keys.map(lambda key: without(there, key)),
+            st.one_of(STRINGS, NUMERIC, some(**every)).map(lambda more: {**there, **more}),
+            keys.flatmap(lambda key: every.get(key, st.just(there[key])).map(lambda value: {**there, key: value})),
+        ]
+        inner = [k for k in ("properties", "patternProperties") if there.get(k)]
+        if inner:
+            found = st.sampled_from([(k, name) for k in inner for name in sorted(there[k])])
+            ways.append(found.map(lambda at: {**there, at[0]: without(there[at[0]], at[1])}))
+        lists = [k for k in ("anyOf", "oneOf", "allOf", "enum") if k in there]
+        if lists:
+            mixed = st.sampled_from(lists).flatmap(lambda k: st.tuples(st.just(k), st.permutations(there[k])))
+            ways.append(mixed.map(lambda at: {**there, at[0]: at[1]}))
+            ways.append(mixed.map(lambda at: {**there, at[0]: at[1][1:] or at[1]}))
+    return st.one_of(ways)
+
+
 @st.composite
 def mutated(draw: st.DrawFn, schema: Any) -> Any:
     """The schema with a thing or two changed."""
     whole = {"schema": copy.deepcopy(schema)}
     for _ in range(draw(st.integers(1, 2))):
-        spots = [(whole, "schema"), *places(whole["schema"])]
-        holder, key = draw(st.sampled_from(spots))
-        there = holder[key]
-        wrap = st.sampled_from(["anyOf", "oneOf", "allOf"])
-        ways = [
-            SCHEMAS,
-            st.builds(lambda w: {w: [there]}, wrap),
-            st.builds(lambda w, other: {w: [there, other]}, wrap, SCHEMAS),
-            st.just({"anyOf": [there, {"type": "null"}]}),
-            st.just({"not": {"not": there}}),
-        ]
-        if isinstance(there, dict) and there:
-            change = st.one_of(st.sampled_from([STRINGS, NUMERIC]).flatmap(lambda s: s), some(**keywords(LEAVES)))
-            ways += [
-                st.sampled_from(sorted(there)).map(lambda k: {n: v for n, v in there.items() if n != k}),
-                change.map(lambda more: {**there, **more}),
-                st.sampled_from(sorted(there)).flatmap(
-                    lambda k: keywords(LEAVES).get(k, st.just(there[k])).map(lambda v: {**there, k: v})
-                ),
-            ]
-            for k in ("properties", "patternProperties"):
-                if there.get(k):
-                    ways.append(
-                        st.builds(
-                            lambda drop, k=k: {**there, k: {n: v for n, v in there[k].items() if n != drop}},
-                            st.sampled_from(sorted(there[k])),
-                        )
-                    )
-            for k in ("anyOf", "oneOf", "allOf", "enum"):
-                if k in there:
-                    ways += [
-                        st.permutations(there[k]).map(lambda v, k=k: {**there, k: v}),
-                        st.permutations(there[k]).map(lambda v, k=k: {**there, k: v[1:] or v}),
-                    ]
-        holder[key] = draw(st.one_of(ways))
+        holder, key = draw(st.sampled_from([(whole, "schema"), *places(whole["schema"])]))
+        holder[key] = draw(altered(holder[key]))
     return whole["schema"]
 
 

@@ -294,11 +294,11 @@ def _was(step: Fraction | None) -> str:
 
 
 def json_of(value: Any) -> Any:
-    """Return a number as JSON has it; one that is too large for that as a text."""
+    """Return a number as JSON has it; of one that Python would not write, as a multiple of many may be, that it is."""
     if not isinstance(value, Fraction):
         return value
     if abs(value) >= 10**300:
-        return f"{'-' if value < 0 else ''}1e{(abs(value.numerator) // value.denominator).bit_length() * 3 // 10}"
+        return int(value) if abs(value) < 10**4000 else "a number of more than 4000 digits"
     return int(value) if value.denominator == 1 else float(value)
 
 

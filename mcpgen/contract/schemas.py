@@ -72,7 +72,7 @@ __all__ = ["SchemaChange", "compare"]
 _STEPS = 100_000
 """Pairs of places that are compared before what is left is given up."""
 
-_PROOFS = 20_000
+_PROOFS = 10_000
 """Pairs of places and of cases about which something is proven; what is asked then is not decided."""
 
 _FINDINGS = 1_000
@@ -487,8 +487,7 @@ class _Comparison:
 
     def _unchanged(self, one: Case, other: Case) -> bool:
         """Tell whether two variants are written the same, with all that they refer to."""
-        members = one.member or (), other.member or ()
-        return len(members[0]) == len(members[1]) == 1 and self._work.unchanged(members[0][0], members[1][0])
+        return self._stand(one, other) and not list(self._below("", one.member or (), other.member or ()))
 
     def _clear(self, old: Cell, new: Cell, changed: list[tuple[Case | None, Case | None]]) -> bool:
         """Tell whether the variants that changed can never fit together with another one."""
