@@ -41,7 +41,7 @@ class Group(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except BrokenPipeError:
-            os._exit(0)
+            os._exit(141)  # as of a program that SIGPIPE ends: nobody takes it for a check that passed
         except Exception:
             if os.environ.get("MCPGEN_DEBUG"):
                 raise

@@ -77,6 +77,8 @@ class Diff:
     """What it was compared with, in words: `origin/main (1a2b3c4)`, `old/openapi.json`."""
     limits: tuple[str, ...] = ()
     """What could not be compared, in words: the old side has no contract.yaml."""
+    listed: tuple[int, int] | None = None
+    """What the whole of `tools/list` costs before and now, in tokens; the sum of the tools where it is not known."""
 
     @property
     def counts(self) -> dict[Class, int]:
@@ -87,7 +89,7 @@ class Diff:
     @property
     def tokens(self) -> tuple[int, int]:
         """What the whole of `tools/list` costs before and now."""
-        return sum(s.old or 0 for s in self.sizes), sum(s.new or 0 for s in self.sizes)
+        return self.listed or (sum(s.old or 0 for s in self.sizes), sum(s.new or 0 for s in self.sizes))
 
     def reaches(self, level: Class) -> bool:
         """Tell whether a change is of that class or a graver one."""
@@ -121,7 +123,8 @@ def diff(name: str, title: str, old: Contract, new: Contract, against: str = "")
         limits = (f"the {side} side has no contract.yaml: {lacking}",)
     order = {c: i for i, c in enumerate(CLASSES)}
     found.sort(key=lambda c: (order[c.kind], c.tool, c.place, c.what, c.reason))
-    return Diff(name, title, tuple(found), sizes, schemas, against, limits)
+    listed = len(json_bytes(list(old.entries.values()))) // 4, len(json_bytes(list(new.entries.values()))) // 4
+    return Diff(name, title, tuple(found), sizes, schemas, against, limits, listed)
 
 
 # -- tools, and which is which ------------------------------
