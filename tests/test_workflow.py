@@ -791,7 +791,8 @@ def test_hostile_text_is_only_text(scene: Scene, play: Play, tmp_path: Path, mod
         done = play("update", fail_on="never")
         assert [pull["title"] for pull in scene.pulls] == [f"API update: zoo ({done.outputs['level']})"]
         told = scene.pulls[0]["body"]
-        assert re.search("^::add-mask::e$", done.log, re.M), "what the runner must not read is not in the log"
+        assert "::add-mask::e" in done.log, "what the runner must not read is not in the log"
+        assert not re.search(r"^\s*::(?!stop-commands::[0-9a-f]{32}$|[0-9a-f]{32}::$)", done.log, re.M)
     else:
         done = play("review", proposing(scene.document), EVENT, fail_on="never")
         told = scene.comments[0]["body"]

@@ -112,6 +112,7 @@ def listed(old: Case, new: Case, at: str) -> Iterator[SchemaChange]:
 
 
 def number(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
+    """Compare the rules of numbers; what is listed has its own (`listed`)."""
     yield from _texts(a, b, "formats", "format", at)
     if "values" in a or "values" in b:
         return
@@ -140,6 +141,7 @@ def number(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
 
 
 def string(a: Rules, b: Rules, at: str) -> Iterator[SchemaChange]:
+    """Compare the rules of strings; what is listed has its own (`listed`)."""
     yield from _texts(a, b, "patterns", "pattern", at)
     yield from _texts(a, b, "formats", "format", at)
     yield from _texts(a, b, "encodings", "format", at)
@@ -208,6 +210,7 @@ def sizes(
 
 
 def limit(name: str, old: int | None, new: int | None, unit: str, at: str) -> Iterator[SchemaChange]:
+    """Compare the least (`low`) or the greatest (`high`) number of units; None is no limit."""
     if old == new:
         return
 
@@ -286,6 +289,7 @@ def several(values: Iterable[Any], before: str = "", last: str = ", ") -> str:
 
 
 def are(values: list[Any]) -> str:
+    """Return the verb for as many values."""
     return "is" if len(values) == 1 else "are"
 
 
@@ -303,6 +307,7 @@ def json_of(value: Any) -> Any:
 
 
 def single(values: list[Any]) -> Any:
+    """Return the only one of the values, or the list of them; None of none."""
     return (values[0] if len(values) == 1 else values) if values else None
 
 
@@ -312,8 +317,10 @@ def named(name: str) -> str:
 
 
 def quoted(name: str) -> str:
+    """Return what a variant is called as it stands in a path."""
     return cut(name) if re.fullmatch(r"[\w$@:|,/ #.-]+", name) else shown(name)
 
 
 def cut(text: str) -> str:
+    """Return text on one line, cut when long, with what does not print escaped."""
     return shown(text)[1:-1] if len(text) < 60 else shown(text)[1:]

@@ -409,6 +409,7 @@ class _Comparison:
             yield from self._case(one, other, at)
 
     def _stand(self, one: Case, other: Case) -> bool:
+        """Tell whether two cases are nothing but the members of unions that they were."""
         return bool(one.member and other.member) and self.old.stands(one) and self.new.stands(other)
 
     def _cells_proven(self, old: Cell, new: Cell, at: str) -> Iterator[SchemaChange]:
