@@ -485,7 +485,8 @@ def test_json_is_stable() -> None:
     assert ranks == sorted(ranks)
     assert server["counts"] == {c: ranks.count(i) for i, c in enumerate(CLASSES) if i in ranks}
     assert server["tokens"].keys() == {"old", "new"}
-    assert sum(t["old"] or 0 for t in server["tools"]) == server["tokens"]["old"]
+    summed = sum(t["old"] or 0 for t in server["tools"])  # each rounded down, without what stands between them
+    assert summed <= server["tokens"]["old"] <= summed + len(server["tools"])
     costs = {c["tool"]: (c["old"], c["new"]) for c in server["changes"] if c["class"] == "cost"}
     both = {t["tool"]: (t["old"], t["new"]) for t in server["tools"] if None not in (t["old"], t["new"])}
     assert costs == {tool: sizes for tool, sizes in both.items() if sizes[0] != sizes[1]}
