@@ -1,7 +1,7 @@
 """What `compare` says of two schemas: case by case, and held against a validator.
 
-The table says what is told of each kind of change. The drawn pairs keep it honest (MCPGEN_EXAMPLES says how many): no value may be lost or gained of
-which nothing is told.
+The table says what is told of each kind of change. The drawn pairs keep it honest: no value may be lost or gained of
+which nothing is told; MCPGEN_EXAMPLES says how many are drawn.
 """
 
 from __future__ import annotations
