@@ -24,7 +24,8 @@ from click.testing import CliRunner, Result
 from conftest import TESTS
 
 from mcpgen.cli import main
-from mcpgen.contract import CLASSES, Change, Diff
+from mcpgen.contract import CLASSES, Change, Contract, Diff
+from mcpgen.contract import diff as compared
 from mcpgen.report import as_markdown
 
 BASE = yaml.safe_load((TESTS / "changes" / "base.yaml").read_text(encoding="utf-8"))
@@ -569,3 +570,19 @@ def test_reports_are_the_same_on_every_machine() -> None:
             done = subprocess.run(command, capture_output=True, env=environment, check=True)
             seen.setdefault(form, set()).add(done.stdout)
     assert {form: len(outputs) for form, outputs in seen.items()} == dict.fromkeys(seen, 1)
+
+
+def test_answers_that_lead_to_everything_are_compared_schema_by_schema() -> None:
+    """As in some APIs every answer leads to every schema: what changed is told once for each tool, by the schema."""
+    schemas = {
+        f"S{n}": {"properties": {"next": {"$ref": f"#/$defs/S{(n + 1) % 80}"}, "x": {"type": "string"}}}
+        for n in range(80)
+    }
+    changed = schemas | {"S40": {"properties": {**schemas["S40"]["properties"], "x": {"type": "integer"}}}}
+    names = [f"get_{n}" for n in range(80)]
+    entries = {name: {"name": name, "inputSchema": {}} for name in names}
+    facts = {name: {"operation": name, "answer": {"$ref": f"#/$defs/S{n}"}} for n, name in enumerate(names)}
+    found = compared("s", "S", Contract(entries, facts, {}, schemas), Contract(entries, facts, {}, changed))
+    assert {(c.kind, c.tool, c.place) for c in found.changes} == {("output", n, "answer(S40).x") for n in names}
+    same = compared("s", "S", Contract(entries, facts, {}, schemas), Contract(entries, facts, {}, schemas))
+    assert same.changes == ()

@@ -101,8 +101,9 @@ def diff(name: str, title: str, old: Contract, new: Contract, against: str = "")
     pairs, gone, come = _paired(old, new)
     both = old.complete and new.complete and old.entries and new.entries
     found = list(_of_server(old, new)) if both else []
+    answers = _Answers(old, new)
     for before, now in pairs:
-        found += _of_tool(_Side(old, before), _Side(new, now))
+        found += _of_tool(_Side(old, before), _Side(new, now), answers)
     found += (_removed(_Side(old, n), new) for n in gone)
     found += (_added(_Side(new, n)) for n in come)
     sizes = tuple(
@@ -230,7 +231,7 @@ def _added(new: _Side) -> Change:
 # -- one tool ------------------------------
 
 
-def _of_tool(old: _Side, new: _Side) -> Iterator[Change]:
+def _of_tool(old: _Side, new: _Side, answers: _Answers) -> Iterator[Change]:
     if old.name != new.name:
         reason = f"the tool is called {new.name} now, was {old.name}"
         yield new.change("breaking", "tool-renamed", "name", reason, old.name, new.name)
@@ -246,7 +247,7 @@ def _of_tool(old: _Side, new: _Side) -> Iterator[Change]:
         yield from _of_request(old, new)
         yield from _of_credentials(old, new)
     yield from _of_arguments(old, new)
-    yield from _of_answer(old, new)
+    yield from _of_answer(old, new, answers)
     if old.tokens != new.tokens:
         reason = f"{new.tokens:,} tokens of tools/list now, {old.tokens:,} before ({new.tokens - old.tokens:+,})"
         yield new.change("cost", "tokens-changed", "", reason, old.tokens, new.tokens)
@@ -370,8 +371,7 @@ def _of_arguments(old: _Side, new: _Side) -> Iterator[Change]:
         before = dict(before)
         before["properties"] = {renamed.get(k, k): v for k, v in before.get("properties", {}).items()}
         before["required"] = [renamed.get(k, k) for k in before.get("required", ())]
-    found = compare(before, now) if before != now else []
-    for change in found:
+    for change in compare(before, now):
         what, reason = change.what, change.reason
         if change.place in (*before.get("properties", ()), *now.get("properties", ())):
             what, reason = what.replace("property-", "argument-"), reason.replace("the property", "the argument")
@@ -415,24 +415,22 @@ def _markers(side: _Side) -> dict[str, str]:
     return found
 
 
-def _of_answer(old: _Side, new: _Side) -> Iterator[Change]:
+def _of_answer(old: _Side, new: _Side, answers: _Answers) -> Iterator[Change]:
     before, now = old.entry.get("outputSchema"), new.entry.get("outputSchema")
-    if before != now:
-        if before is None or now is None:
-            reason = "its results have a schema now" if before is None else "its results have no schema any more"
-            what = "output-schema-added" if before is None else "output-schema-removed"
-            yield new.change("output", what, "result", reason, before, now)
-        else:
-            yield from (_output(new, "result", c) for c in compare(before, now))
+    if (before is None) != (now is None):
+        reason = "its results have a schema now" if before is None else "its results have no schema any more"
+        what = "output-schema-added" if before is None else "output-schema-removed"
+        yield new.change("output", what, "result", reason, before, now)
+    elif before is not None and now is not None:
+        yield from (_output(new, "result", c) for c in compare(before, now))
     if not (old.contract.complete and new.contract.complete):
         return
     before, now = old.facts.get("answer"), new.facts.get("answer")
     if (before is None) != (now is None):
         reason = "the API says what it answers now" if before is None else "the API no longer says what it answers"
         yield new.change("output", "answer-told" if before is None else "answer-untold", "answer", reason)
-    elif before is not None and _with_schemas(old.contract, before) != _with_schemas(new.contract, now):
-        one, other = _with_schemas(old.contract, before), _with_schemas(new.contract, now)
-        yield from (_output(new, "answer", c) for c in compare(one, other))
+    elif before is not None:
+        yield from (_output(new, root, c) for root, c in answers.changes(before, now))
 
 
 def _output(new: _Side, root: str, change: SchemaChange) -> Change:
@@ -441,30 +439,50 @@ def _output(new: _Side, root: str, change: SchemaChange) -> Change:
     return new.change(kind, change.what, place, change.reason, change.old, change.new)
 
 
-def _with_schemas(contract: Contract, answer: Any) -> dict[str, Any]:
-    """Return the schema of an answer with those that it refers to, directly or not."""
-    if not isinstance(answer, dict):
-        return {"not": {}} if answer is False else {}
-    reached: dict[str, Any] = {}
-    todo = [answer]
-    for schema in todo:
-        for name in _references(schema):
-            if name not in reached and name in contract.schemas:
-                reached[name] = contract.schemas[name]
-                todo.append(reached[name])
-    return {**answer, "$defs": reached} if reached else answer
+_FEW = 50
+"""With how many schemas an answer is still compared as a whole."""
 
 
-def _references(schema: Any) -> Iterator[str]:
+class _Answers:
+    """Compares what tools answer.
+
+    An answer that leads to many shared schemas, as everything in some APIs leads to everything, is not compared as a
+    whole but schema by schema, and each of those once, however many tools answer with it.
+    """
+
+    def __init__(self, old: Contract, new: Contract) -> None:
+        self._old, self._new = old, new
+        self._found: dict[str, list[SchemaChange]] = {}
+
+    def changes(self, before: Any, now: Any) -> Iterator[tuple[str, SchemaChange]]:
+        """Yield what changed in an answer, each with the name of what its place starts from."""
+        one, other = (a if isinstance(a, dict) else {} if a else {"not": {}} for a in (before, now))
+        reached, wanted = _reached(self._old, one), _reached(self._new, other)
+        if len(reached) + len(wanted) <= 2 * _FEW:
+            yield from (("answer", c) for c in compare({**one, "$defs": reached}, {**other, "$defs": wanted}))
+            return
+        yield from (("answer", c) for c in compare(one, other))
+        for name in sorted(reached.keys() & wanted.keys()):
+            if name not in self._found:  # what it refers to is compared by name here, and by itself
+                self._found[name] = compare(reached[name], wanted[name])
+            yield from ((f"answer({name})", c) for c in self._found[name])
+
+
+def _reached(contract: Contract, schema: Any) -> dict[str, Any]:
+    """Return the schemas that one refers to, directly or not, by name."""
+    found: dict[str, Any] = {}
     todo = [schema]
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
-            if isinstance(ref := value.get("$ref"), str):
-                yield ref.removeprefix("#/$defs/")
+            name = str(value.get("$ref", "")).removeprefix("#/$defs/")
+            if name in contract.schemas and name not in found:
+                found[name] = contract.schemas[name]
+                todo.append(found[name])
             todo += value.values()
         elif isinstance(value, list):
             todo += value
+    return found
 
 
 # -- the server ------------------------------
