@@ -102,10 +102,13 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[SchemaChange
     """
     if old is new:
         return []
+    try:
+        if repr(old) == repr(new):
+            return []
+    except RecursionError:
+        pass  # they are too deep for that too
     if _deeper(old, _NESTED) or _deeper(new, _NESTED):
         return [SchemaChange("undecided", "constraint-changed", "", "nested too deeply to be compared")]
-    if repr(old) == repr(new):
-        return []
     findings: dict[tuple[str, ...], SchemaChange] = {}
     try:
         for found in _Comparison(_Work(Side(old), Side(new))).findings((old,), (new,)):
