@@ -297,7 +297,7 @@ def _of_request(old: _Side, new: _Side) -> Iterator[Change]:
                 optional = key == "body_required" and key not in wanted
                 ours = key in ("fill", "fixed", "values", "join")
                 what = "default-changed" if ours else "request-changed" if part == "sends" else "result-changed"
-                reason = f"{words} has changed: {_SETTINGS[key]}"
+                reason = f"{words} has changed: {_SETTINGS.get(key, key)}"
                 class_: Class = "additive" if optional else kind  # type: ignore[assignment]
                 yield new.change(class_, what, part.replace(" ", "-"), reason, settings.get(key), wanted.get(key))
 
