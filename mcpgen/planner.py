@@ -55,7 +55,7 @@ from .plan import (
     json_bytes,
 )
 from .problems import Problem, Rejected
-from .replies import Answers, Outlines, may_be_empty, page_style, reply
+from .replies import Answers, Outlines, Reply, may_be_empty, page_style, reply
 from .schemas import Defect, Document, Key, Place, Schemas, clean
 from .shaping import Shaped, Shaper
 from .spec import RawOperation, Spec, Unresolved
@@ -189,6 +189,7 @@ class _Planner:
         self._binder = Binder(spec, self._schemas, self._notes)
         self._answers = Answers(spec, config.schema_budget)
         self._outlines = Outlines(spec)
+        self._replies: dict[str, Reply] = {}
         self._shaper = Shaper(spec, config, self._schemas, self._wrong)
         self._tags = _tags(spec.root.get("tags"))
 
@@ -669,6 +670,12 @@ class _Planner:
             models=tuple(sorted((known & self._taken) - _TAKEN)),
         )
 
+    def _reply(self, raw: RawOperation) -> Reply:
+        """Return what is known of an operation's answers, which several settings of a tool depend on."""
+        if raw.pointer not in self._replies:
+            self._replies[raw.pointer] = reply(self._spec, raw)
+        return self._replies[raw.pointer]
+
     def _facts(self, sketch: _Sketch, operation: tuple[str, ...], arguments: list[Argument]) -> dict[str, Any]:
         """Return what no entry of `tools/list` says of a tool, for a later version to be compared with."""
         raw = sketch.raw
@@ -681,7 +688,7 @@ class _Planner:
             "arguments": {a.key: a.marker_source for a in arguments},
             "sends": {k: settings[k] for k in _SENDS if k in settings},
             "passes on": {k: settings[k] for k in _PASSES_ON if k in settings},
-            "answer": None if sketch.internal else self._outlines.of(reply(self._spec, raw)),
+            "answer": None if sketch.internal else self._outlines.of(self._reply(raw)),
         }
         return {k: v for k, v in facts.items() if v not in ("", None, {}, [])}
 
@@ -690,7 +697,7 @@ class _Planner:
         stated = sketch.config.output_schema
         if not (self._config.results.output_schemas if stated is None else stated) or sketch.internal:
             return None
-        found = reply(self._spec, sketch.raw)
+        found = self._reply(sketch.raw)
         shaped = self._shaped[sketch.key]
         policy = self._config.paging or PagingPolicy()
         paging = (shaped.items, policy.items, policy.note) if shaped.paging else None
@@ -837,7 +844,7 @@ class _Planner:
         wanted = self._config.results.unwrap if sketch.config.unwrap is None else sketch.config.unwrap
         if not wanted or self._shaped[sketch.key].paging:
             return ""
-        return wanted if isinstance(wanted, str) else reply(self._spec, sketch.raw).wrapper
+        return wanted if isinstance(wanted, str) else self._reply(sketch.raw).wrapper
 
     def _passed_on(self, sketch: _Sketch) -> Iterator[str]:
         """Yield what is said of the answer in an `Operation(…)`."""
@@ -891,7 +898,7 @@ class _Planner:
 
     def _check_unwrap(self, sketch: _Sketch, wanted: str | bool) -> None:
         """Hold that an answer has what it is to be opened at, as far as the document says what it has."""
-        at, found = f"tools.{sketch.label}.unwrap", reply(self._spec, sketch.raw)
+        at, found = f"tools.{sketch.label}.unwrap", self._reply(sketch.raw)
         known = ", ".join(found.properties or ()) or "none"
         if wanted is True and not found.wrapper and not self._shaped[sketch.key].paging:
             message = f"the answer of {sketch.label} is no object with one property"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -168,7 +169,7 @@ def _now(document: Path, configuration: Path | None, source: str) -> tuple[str, 
 
 def _old(source: str, against: str | None, configuration: Path | None) -> tuple[Contract, str]:
     """Return the contract to compare with, and in words what it is of."""
-    from ..contract import of_files
+    from ..contract import TOOLS, of_files
 
     path = Path(against) if against else None  # an empty one is no folder, and no revision either
     if path is None or not path.exists():
@@ -181,7 +182,7 @@ def _old(source: str, against: str | None, configuration: Path | None) -> tuple[
         hint = f"it must hold tools.json of a generated server, or generated/{source}/"
         raise Rejected([Problem("there is no generated server in the folder", hint=hint, file=str(path))])
     if _lists_tools(path):
-        return of_files({"tools.json": path.read_text(encoding="utf-8")}, str(path)), str(path)
+        return of_files({TOOLS: path.read_text(encoding="utf-8")}, str(path)), str(path)
     return _now(path, configuration, "")[1], str(path)
 
 
@@ -201,27 +202,27 @@ def _revision(against: str | None) -> Revision:
     return main_branch_base(Path.cwd()) if against is None else revision(against, Path.cwd())
 
 
-_PARTS = ("tools.json", "contract.yaml", "left-out.json")
+def _parts(names: Iterable[str]) -> dict[str, str]:
+    """Return those files of a server that its contract is read from: their names, and their ways from its folder."""
+    from ..contract import PARTS
+
+    return {name.rpartition("/")[2]: name for name in names if name.rpartition("/")[2] in PARTS and name.count("/") < 2}
 
 
 def _texts(folder: Path) -> dict[str, str]:
     """Return what a build wrote of a contract; nothing of a folder that is no generated server."""
     manifest = read_manifest(folder) if folder.is_dir() else None
-    names = [n for n in (manifest.files if manifest else ()) if n.rpartition("/")[2] in _PARTS and n.count("/") < 2]
-    return {n.rpartition("/")[2]: (folder / n).read_text(encoding="utf-8") for n in names if (folder / n).is_file()}
+    parts = _parts(manifest.files if manifest else ())
+    return {part: (folder / n).read_text(encoding="utf-8") for part, n in parts.items() if (folder / n).is_file()}
 
 
 def _committed(base: Revision, name: str) -> Contract:
     """Return the contract of a server at a revision; an empty one where it was not there."""
-    from ..contract import Contract, of_files
+    from ..contract import TOOLS, Contract, of_files
 
     folder = f"generated/{name}"
-    named = {
-        p.rpartition("/")[2]: p
-        for p in base.files(folder)
-        if p.rpartition("/")[2] in _PARTS and p.removeprefix(folder).count("/") < 3
-    }
-    texts = base.texts(named.values())
-    if "tools.json" not in named:
+    parts = _parts(p.removeprefix(f"{folder}/") for p in base.files(folder))
+    if TOOLS not in parts:
         return Contract()
-    return of_files({n: texts[p] for n, p in named.items()}, f"{folder} at {base}")
+    texts = base.texts(f"{folder}/{p}" for p in parts.values())
+    return of_files({part: texts[f"{folder}/{p}"] for part, p in parts.items()}, f"{folder} at {base}")

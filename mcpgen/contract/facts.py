@@ -12,11 +12,13 @@ from pydantic import BaseModel, Field
 from ..plan import Plan
 from ..problems import Problem, Rejected
 
-__all__ = ["FACTS", "LEFT_OUT", "TOOLS", "Contract", "of_files", "of_plan"]
+__all__ = ["PARTS", "TOOLS", "Contract", "of_files", "of_plan"]
 
 TOOLS = "tools.json"
-FACTS = "contract.yaml"
-LEFT_OUT = "left-out.json"
+_FACTS = "contract.yaml"
+_LEFT_OUT = "left-out.json"
+PARTS = (TOOLS, _FACTS, _LEFT_OUT)
+"""The files of a server that its contract is read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ def of_files(texts: Mapping[str, str], where: str) -> Contract:
     `where` is what a message calls the place. Errors: `Rejected` for what is no such file.
     """
     entries = _shaped(lambda: _entries(texts[TOOLS]), where, TOOLS)
-    left_out = _shaped(lambda: tuple(dict(row) for row in json.loads(texts.get(LEFT_OUT, "[]"))), where, LEFT_OUT)
-    if FACTS not in texts:
+    left_out = _shaped(lambda: tuple(dict(row) for row in json.loads(texts.get(_LEFT_OUT, "[]"))), where, _LEFT_OUT)
+    if _FACTS not in texts:
         return Contract(entries, left_out=left_out, complete=False)
-    facts = _shaped(lambda: _facts(texts[FACTS]), where, FACTS)
+    facts = _shaped(lambda: _facts(texts[_FACTS]), where, _FACTS)
     return Contract(entries, facts["tools"], facts["server"], facts["schemas"], left_out)
 
 
